@@ -1,0 +1,55 @@
+import { Command, CommanderError } from 'commander';
+
+/** A subcommand: what `--help` says of it, and the file that is loaded only when it is called. */
+interface Subcommand {
+  readonly name: string;
+  readonly summary: string;
+  readonly hidden?: boolean;
+  readonly load: () => Promise<{ readonly command: () => Command }>;
+}
+
+const SUBCOMMANDS: readonly Subcommand[] = [
+  { name: 'local', summary: 'a whole cluster on this machine: up, status, shell, exec, kubeconfig, down', load: () => import('./local.ts') },
+  { name: 'demo', summary: "the founding page's demo, on any cluster with Romana", load: () => import('./demo.ts') },
+  { name: 'ip', summary: 'takes an address apart, or puts one together', load: () => import('./ip.ts') },
+  { name: 'apply', summary: 'creates or updates the objects of files, 2016 policies too', load: () => import('./apply.ts') },
+  { name: 'delete', summary: 'deletes the objects of files, 2016 policies too', load: () => import('./delete.ts') },
+  { name: 'agent', summary: 'the daemon of every node', load: () => import('./agent.ts') },
+  { name: 'controller', summary: 'the IPAM service and the route controller', load: () => import('./controller.ts') },
+  { name: 'local-apiserver', summary: 'the API server of a local cluster', hidden: true, load: () => import('./local-apiserver.ts') },
+  { name: 'local-runtime', summary: 'the node runtime of a local cluster', hidden: true, load: () => import('./local-runtime.ts') },
+];
+
+/** Status of a call whose words are off. */
+const BAD_USAGE = 2;
+
+const program = new Command('romana')
+  .description('A network for Kubernetes without an overlay, for many tenants.')
+  .helpCommand(false)
+  .exitOverride()
+  .showHelpAfterError("(see 'romana --help')");
+
+const called = SUBCOMMANDS.find((s) => s.name === process.argv[2]);
+for (const subcommand of SUBCOMMANDS) {
+  if (subcommand === called) {
+    const loaded = (await subcommand.load()).command();
+    program.addCommand(loaded.name(subcommand.name).summary(subcommand.summary), { hidden: subcommand.hidden === true });
+  } else {
+    program.command(subcommand.name, { hidden: subcommand.hidden === true }).summary(subcommand.summary).description(subcommand.summary);
+  }
+}
+
+/** Makes every level end by an exception, so that this file alone decides on the exit status. */
+function overrideExits(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) overrideExits(child);
+}
+overrideExits(program);
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  const shown = error.code === 'commander.helpDisplayed' || error.code === 'commander.help' || error.code === 'commander.version';
+  process.exitCode = shown && process.argv.length > 2 ? 0 : BAD_USAGE;
+}
