@@ -1,0 +1,283 @@
+import type { Agent, Dispatcher } from 'undici';
+import { apiVersionOf, type Resource } from '../objects/resources.ts';
+import type {
+  DeleteOptions,
+  KubeClient,
+  ListOptions,
+  ObjectList,
+  PatchOptions,
+  ReplaceOptions,
+  WatchEvent,
+  WatchOptions,
+} from './client.ts';
+import { authorization, tlsOptions, type Connection } from './connection.ts';
+import { asRecord, identityOf } from './json.ts';
+import { lines } from './lines.ts';
+import { listPages, PAGE_SIZE } from './list-pages.ts';
+import { collectionPath, objectPath, queryText, selectionQuery } from './paths.ts';
+import { errorOfResponse, errorOfStatus } from './status.ts';
+
+/** Bounds of a client, in milliseconds and bytes. */
+export interface HttpLimits {
+  /** TCP and TLS together. */
+  readonly connectMs: number;
+  /** From the request to the head of the answer. */
+  readonly headMs: number;
+  /** A whole request that is no watch; of a list, each page. */
+  readonly requestMs: number;
+  /**
+   * A watch without a byte for so long counts as dead. The API server sends a bookmark about once a minute, so this
+   * need not be long, and a watch that ends too early only resumes.
+   */
+  readonly idleMs: number;
+  /** One line of a watch; etcd takes 1.5 MiB per object, a watch shows it once. */
+  readonly lineBytes: number;
+  /** A whole answer that is no watch. */
+  readonly answerBytes: number;
+}
+
+/** The limits of the program. */
+export const DEFAULT_LIMITS: HttpLimits = {
+  connectMs: 3_000,
+  headMs: 10_000,
+  requestMs: 30_000,
+  idleMs: 90_000,
+  lineBytes: 8 * 2 ** 20,
+  answerBytes: 256 * 2 ** 20,
+};
+
+/** Connections to the server at once; each watch holds one. */
+const MAX_CONNECTIONS = 256;
+
+interface Request {
+  readonly body?: object | undefined;
+  readonly contentType?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** How long the body may be silent, in milliseconds; 0 is for ever. */
+  readonly idleMs: number;
+}
+
+/** Ends connections whose other side is gone without a word within about 11 s, by the kernel's keep-alive probes. */
+const KEEP_ALIVE = { idleMs: 5_000, intervalMs: 2_000, probes: 3 };
+
+async function makeAgent(connection: Connection, limits: HttpLimits): Promise<Agent> {
+  // The import costs 55 ms, which commands that ask no server should not pay.
+  const { Agent, buildConnector } = await import('undici');
+  const connect = buildConnector({ ...tlsOptions(connection), timeout: limits.connectMs, allowH2: false });
+  return new Agent({
+    connections: MAX_CONNECTIONS,
+    headersTimeout: limits.headMs,
+    connect: (options, callback) =>
+      connect(options, (error, socket) => {
+        if (error !== null) return callback(error, null);
+        socket.setKeepAlive(true, KEEP_ALIVE.idleMs, KEEP_ALIVE.intervalMs, KEEP_ALIVE.probes);
+        return callback(null, socket);
+      }),
+  });
+}
+
+/** A Kubernetes API server over HTTP/1.1: requests share kept-alive connections, each watch has its own. */
+export class HttpKubeClient implements KubeClient {
+  readonly connection: Connection;
+  readonly #limits: HttpLimits;
+  readonly #prefix: string;
+  readonly #origin: string;
+  #agent: Promise<Agent> | undefined;
+
+  /** @throws Error if the connection's server is no http or https URL. */
+  constructor(connection: Connection, limits: Partial<HttpLimits> = {}) {
+    this.connection = connection;
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    const url = URL.parse(connection.server);
+    if (url === null || !/^https?:$/.test(url.protocol)) {
+      throw new Error(
+        `the API server's address must be an http or https URL, found ${JSON.stringify(connection.server)}`,
+      );
+    }
+    this.#origin = url.origin;
+    this.#prefix = url.pathname.replace(/\/+$/, '');
+  }
+
+  /** Cuts all connections; what is under way fails. */
+  async close(): Promise<void> {
+    const agent = this.#agent;
+    this.#agent = undefined;
+    await (await agent)?.destroy();
+  }
+
+  list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
+    const path = collectionPath(resource, options.namespace);
+    return listPages((token) => {
+      const query = queryText({ ...selectionQuery(options), limit: PAGE_SIZE, continue: token });
+      return this.#json('GET', path + query, { signal: options.signal });
+    });
+  }
+
+  get(resource: Resource, name: string, namespace?: string): Promise<unknown> {
+    return this.#json('GET', objectPath(resource, name, namespace));
+  }
+
+  create(resource: Resource, object: object, namespace?: string): Promise<unknown> {
+    const path = collectionPath(resource, namespace ?? identityOf(object).namespace);
+    return this.#json('POST', path, { body: typed(resource, object) });
+  }
+
+  replace(resource: Resource, object: object, options: ReplaceOptions = {}): Promise<unknown> {
+    const { name, namespace } = identityOf(object);
+    const path = objectPath(resource, name, namespace, options.subresource);
+    return this.#json('PUT', path, { body: typed(resource, object) });
+  }
+
+  patch(resource: Resource, name: string, mergePatch: object, options: PatchOptions = {}): Promise<unknown> {
+    const path = objectPath(resource, name, options.namespace, options.subresource);
+    return this.#json('PATCH', path, { body: mergePatch, contentType: 'application/merge-patch+json' });
+  }
+
+  delete(resource: Resource, name: string, options: DeleteOptions = {}): Promise<unknown> {
+    const { gracePeriodSeconds, uid, resourceVersion } = options;
+    const preconditions = uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds, preconditions };
+    return this.#json('DELETE', objectPath(resource, name, options.namespace), { body });
+  }
+
+  async *watch(resource: Resource, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
+    const query = queryText({
+      ...selectionQuery(options),
+      watch: true,
+      resourceVersion: options.resourceVersion,
+      allowWatchBookmarks: options.allowBookmarks === true ? true : undefined,
+      timeoutSeconds: options.timeoutSeconds,
+    });
+    const path = collectionPath(resource, options.namespace) + query;
+    for await (const line of lines(this.stream(path, options.signal, this.#limits.idleMs), this.#limits.lineBytes)) {
+      yield readEvent(line);
+    }
+  }
+
+  async raw(method: string, path: string, body?: object): Promise<unknown> {
+    const text = await this.#text(method, path, { body });
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      return text;
+    }
+  }
+
+  /**
+   * The bytes of the answer to a GET, as they come.
+   *
+   * @param idleMs how long it may be silent, in milliseconds; 0 is for ever.
+   */
+  async *stream(path: string, signal?: AbortSignal, idleMs = 0): AsyncGenerator<Uint8Array, void, undefined> {
+    const what = `GET ${this.#origin}${this.#prefix}${path}`;
+    const response = await this.#send('GET', path, { signal, idleMs });
+    try {
+      if (response.statusCode >= 300) throw await this.#refusal(what, response);
+      yield* response.body as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw explain(what, error, signal);
+    } finally {
+      response.body.destroy();
+    }
+  }
+
+  async #json(method: string, path: string, request: Partial<Request> = {}): Promise<unknown> {
+    const text = await this.#text(method, path, request);
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (cause) {
+      throw new Error(`${method} ${this.#origin}${this.#prefix}${path}: the answer is no JSON`, { cause });
+    }
+  }
+
+  async #text(method: string, path: string, request: Partial<Request>): Promise<string> {
+    const what = `${method} ${this.#origin}${this.#prefix}${path}`;
+    const timeout = AbortSignal.timeout(this.#limits.requestMs);
+    const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
+    const response = await this.#send(method, path, { ...request, signal, idleMs: this.#limits.requestMs });
+    try {
+      if (response.statusCode >= 300) throw await this.#refusal(what, response);
+      return await readText(response.body, this.#limits.answerBytes);
+    } catch (error) {
+      throw explain(what, error, request.signal);
+    } finally {
+      response.body.destroy();
+    }
+  }
+
+  async #refusal(what: string, response: Dispatcher.ResponseData): Promise<Error> {
+    const body = await readText(response.body, this.#limits.lineBytes);
+    return errorOfResponse(what, response.statusCode, response.headers['retry-after'], body);
+  }
+
+  /** Sends one request, once more with a fresh token if the server refuses the one that it was sent with. */
+  async #send(method: string, path: string, request: Request): Promise<Dispatcher.ResponseData> {
+    this.#agent ??= makeAgent(this.connection, this.#limits);
+    const agent = await this.#agent;
+    for (let attempt = 0; ; attempt += 1) {
+      const auth = await authorization(this.connection, attempt > 0);
+      try {
+        const response = await agent.request({
+          origin: this.#origin,
+          path: this.#prefix + path,
+          method,
+          headers: {
+            accept: 'application/json',
+            'user-agent': 'romana',
+            ...(auth === undefined ? {} : { authorization: auth }),
+            ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
+          },
+          body: request.body === undefined ? null : JSON.stringify(request.body),
+          bodyTimeout: request.idleMs,
+          signal: request.signal ?? null,
+        });
+        if (response.statusCode !== 401 || attempt > 0 || this.connection.token === undefined) return response;
+        await response.body.dump();
+      } catch (error) {
+        throw explain(`${method} ${this.#origin}${this.#prefix}${path}`, error, request.signal);
+      }
+    }
+  }
+}
+
+/** Objects need not carry their own type; a server wants it. */
+function typed(resource: Resource, object: object): object {
+  return { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object };
+}
+
+const EVENT_TYPES: ReadonlySet<unknown> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
+
+function readEvent(line: Buffer): WatchEvent {
+  let event: Readonly<Record<string, unknown>> | undefined;
+  try {
+    event = asRecord(JSON.parse(line.toString()));
+  } catch (cause) {
+    throw new Error('a line of the watch is no JSON', { cause });
+  }
+  const type = event?.['type'];
+  if (type === 'ERROR') throw errorOfStatus(event?.['object'], 500);
+  if (!EVENT_TYPES.has(type)) throw new Error(`a line of the watch has no known type, found ${JSON.stringify(type)}`);
+  return { type: type as WatchEvent['type'], object: event?.['object'], bytes: line.length + 1 };
+}
+
+async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`);
+  }
+  return Buffer.concat(chunks, length).toString();
+}
+
+/** Says which request failed; the server's own refusals and the caller's own abort stay as they are. */
+function explain(what: string, error: unknown, signal: AbortSignal | undefined): Error {
+  if (error instanceof Error && error.name === 'ApiError') return error;
+  if (signal?.aborted === true && error === signal.reason) return error as Error;
+  const { message = '', code = '' } =
+    error instanceof Error ? (error as NodeJS.ErrnoException) : { message: String(error) };
+  // Several addresses that all refuse make an AggregateError without a message.
+  const why = message === '' ? code : message;
+  return new Error(why.startsWith(what) ? why : `${what}: ${why}`, { cause: error });
+}
