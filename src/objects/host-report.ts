@@ -1,0 +1,72 @@
+import type { Field } from './field.ts';
+import { MAX_ID } from './host.ts';
+import { parseObject, type Meta, type Parsed } from './meta.ts';
+
+/** How many leases of one host are in one segment. */
+export interface LeaseCount {
+  /** 0: the shared pool, whose segment is 0. */
+  readonly tenant: number;
+  readonly segment: number;
+  /** From 1. */
+  readonly count: number;
+}
+
+/** A condition of meta/v1. */
+export interface Condition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** One word in CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339. */
+  readonly lastTransitionTime: string;
+}
+
+/** What a host's agent tells the controller. */
+export interface HostReport {
+  readonly meta: Meta;
+  /** The ids that leases on this host use. */
+  readonly leases: readonly LeaseCount[];
+  /** Names of the releases of ids, as the controller gave them, that this agent has acted on: it means nobody by them any more. */
+  readonly acknowledged: readonly string[];
+  readonly conditions: readonly Condition[];
+  /** Addresses in use on the host: of segments, and of the shared pool. */
+  readonly use: { readonly endpoints: number; readonly pool: number };
+}
+
+function readLeaseCount(field: Field): LeaseCount {
+  return {
+    tenant: field.get('tenant').integer(0, MAX_ID),
+    segment: field.get('segment').integer(0, MAX_ID),
+    count: field.get('count').integer(1, MAX_ID, 1),
+  };
+}
+
+/** Reads a condition of meta/v1. */
+export function readCondition(field: Field): Condition {
+  return {
+    type: field.get('type').string(),
+    status: field.get('status').oneOf(['True', 'False', 'Unknown']),
+    reason: field.get('reason').string(),
+    message: field.get('message').string(),
+    lastTransitionTime: field.get('lastTransitionTime').string(),
+  };
+}
+
+/** Parses a romana.io/v1 HostReport. */
+export function parseHostReport(json: unknown): Parsed<HostReport> {
+  return parseObject(json, { apiVersion: 'romana.io/v1', kind: 'HostReport' }, { nulls: 'error' }, (object, meta) => {
+    const status = object.get('status');
+    const use = status.get('use');
+    return {
+      meta,
+      leases: status.get('leases').list(readLeaseCount),
+      acknowledged: status.get('acknowledged').list((item) => item.string()),
+      conditions: status.get('conditions').list(readCondition),
+      use: {
+        endpoints: use.get('endpoints').integer(0, MAX_ID, 0),
+        pool: use.get('pool').integer(0, MAX_ID, 0),
+      },
+    };
+  });
+}

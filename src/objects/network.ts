@@ -1,0 +1,104 @@
+import { parseCidr, type Cidr } from '../addr/cidr.ts';
+import { DEFAULT_PLANS, makePlan, type Plan } from '../addr/plan.ts';
+import type { Field, JsonObject } from './field.ts';
+import { labelKeyFault } from './label-syntax.ts';
+import { parseObject, type Meta, type Parsed } from './meta.ts';
+
+/** The largest MTU that a link can have: the largest IPv4 packet (RFC 791). */
+const MAX_MTU_BYTES = 65_535;
+
+/** The Network: what is the same on all hosts. A cluster has one, `default`. */
+export interface Network {
+  readonly meta: Meta;
+  /** One or two, one a family. */
+  readonly plans: readonly Plan[];
+  /** The pods' label whose value is their segment. */
+  readonly segmentLabel: string;
+  /** Addresses that are others' (services, nodes); host ids whose ranges overlap them are not given out. */
+  readonly reservedCIDRs: readonly Cidr[];
+  /** Bytes; 0: found out from the underlay. */
+  readonly mtu: number;
+  readonly masquerade: {
+    readonly enabled: boolean;
+    /** Destinations that see pods' own addresses, beside pods and nodes. */
+    readonly excludeCIDRs: readonly Cidr[];
+  };
+}
+
+function readPlan(field: Field): Plan | undefined {
+  const before = field.errors.length;
+  const bits = (name: string): number => field.get(name).integer(1, 125);
+  const given = {
+    cidr: field.get('cidr').string(),
+    hostBits: bits('hostBits'),
+    tenantBits: bits('tenantBits'),
+    segmentBits: bits('segmentBits'),
+    endpointBits: bits('endpointBits'),
+  };
+  if (field.errors.length > before) return undefined;
+  const plan = makePlan(given);
+  if (plan.ok) return plan.value;
+  field.fail(plan.error);
+  return undefined;
+}
+
+function readPlans(field: Field): readonly Plan[] {
+  if (field.absent) return DEFAULT_PLANS;
+  const items = field.items();
+  const plans = field.list(readPlan);
+  if (Array.isArray(field.value) && items.length === 0) field.fail('must have at least one plan');
+  if (new Set(plans.map((plan) => plan.family)).size < plans.length) field.fail('must have at most one plan a family');
+  return plans;
+}
+
+function readSegmentLabel(field: Field): string {
+  const label = field.string('segment');
+  const fault = labelKeyFault(label);
+  if (fault !== undefined) field.fail(fault);
+  return label;
+}
+
+function readCidrs(field: Field): readonly Cidr[] {
+  return field.list((item) => item.parsed(parseCidr));
+}
+
+/** Parses a romana.io/v1 Network. What is missing has the default that deploy/crds gives it. */
+export function parseNetwork(json: unknown): Parsed<Network> {
+  return parseObject(json, { apiVersion: 'romana.io/v1', kind: 'Network' }, { nulls: 'error' }, (object, meta) => {
+    const spec = object.get('spec').required();
+    const masquerade = spec.get('masquerade');
+    return {
+      meta,
+      plans: readPlans(spec.get('plans')),
+      segmentLabel: readSegmentLabel(spec.get('segmentLabel')),
+      reservedCIDRs: readCidrs(spec.get('reservedCIDRs')),
+      mtu: spec.get('mtu').integer(0, MAX_MTU_BYTES, 0),
+      masquerade: {
+        enabled: masquerade.get('enabled').boolean(true),
+        excludeCIDRs: readCidrs(masquerade.get('excludeCIDRs')),
+      },
+    };
+  });
+}
+
+/** The Network as an object for the API, everything in spec spelled out; of its metadata only the name. */
+export function networkToJson(network: Network): JsonObject {
+  return {
+    apiVersion: 'romana.io/v1',
+    kind: 'Network',
+    metadata: { name: network.meta.name },
+    spec: {
+      plans: network.plans.map(({ cidr, hostBits, tenantBits, segmentBits, endpointBits }) => ({
+        cidr,
+        hostBits,
+        tenantBits,
+        segmentBits,
+        endpointBits,
+      })),
+      segmentLabel: network.segmentLabel,
+      reservedCIDRs: network.reservedCIDRs,
+      mtu: network.mtu,
+      masquerade: network.masquerade,
+    },
+  };
+}
