@@ -1,0 +1,90 @@
+import type { Family } from '../addr/address.ts';
+import { decodeAddress, listAddresses } from './addresses.ts';
+import type { InterfaceAddress } from './addresses.ts';
+import { isKernelError } from './kernel-error.ts';
+import { decodeLink, getLink, listLinks } from './links.ts';
+import type { Link, LinkRef } from './links.ts';
+import { decodeNeighbour, listNeighbours } from './neighbours.ts';
+import type { Neighbour } from './neighbours.ts';
+import type { NetlinkRequest } from './netlink-codec.ts';
+import { NETLINK_ROUTE, NetlinkSocket } from './netlink.ts';
+import { decodeRoute, listRoutes } from './routes.ts';
+import type { Route } from './routes.ts';
+
+/**
+ * Links, addresses, neighbours and routes of one network namespace. Changes are requests that `links.ts`,
+ * `addresses.ts`, `neighbours.ts` and `routes.ts` build; `apply` sends any number of them at once.
+ */
+export class Rtnl {
+  readonly #socket: NetlinkSocket;
+
+  private constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  /** Opens it for this thread's network namespace, or for `netns` (a path or an open descriptor). */
+  static open(options: { readonly netns?: string | number } = {}): Rtnl {
+    return new Rtnl(NetlinkSocket.open(NETLINK_ROUTE, options));
+  }
+
+  /**
+   * Carries out all `requests`, in order, in one system call.
+   *
+   * @throws KernelError of the first that failed; the others, also later ones, were carried out nevertheless.
+   */
+  apply(...requests: readonly NetlinkRequest[]): void {
+    this.#socket.batch(requests);
+  }
+
+  /** `apply` on another thread, for what takes long. Nothing else may be asked of this object meanwhile. */
+  applyAsync(...requests: readonly NetlinkRequest[]): Promise<void> {
+    return this.#socket.batchAsync(requests);
+  }
+
+  /** Carries out `requests` and gives the interface `link` as it is after them, in one system call. */
+  applyAndGet(requests: readonly NetlinkRequest[], link: LinkRef): Link {
+    let found: Link | undefined;
+    this.#socket.batch([...requests, getLink(link)], (message) => {
+      found ??= decodeLink(message);
+    });
+    if (found === undefined) throw new Error(`the kernel did not describe the interface ${link}`);
+    return found;
+  }
+
+  /** The interface of this name or index, undefined when there is none. */
+  link(link: LinkRef): Link | undefined {
+    try {
+      return this.applyAndGet([], link);
+    } catch (error) {
+      if (isKernelError(error, 'ENODEV')) return undefined;
+      throw error;
+    }
+  }
+
+  links(): Link[] {
+    return this.#socket.dump(listLinks(), decodeLink);
+  }
+
+  addresses(family?: Family): InterfaceAddress[] {
+    return this.#socket.dump(listAddresses(family), decodeAddress);
+  }
+
+  neighbours(family?: Family): Neighbour[] {
+    return this.#socket.dump(listNeighbours(family), decodeNeighbour);
+  }
+
+  /** The routes of the main table, those of one protocol number only if one is given. */
+  routes(filter: { readonly family?: Family; readonly protocol?: number } = {}): Route[] {
+    return this.#socket
+      .dump(listRoutes(filter), decodeRoute)
+      .filter((route) => filter.protocol === undefined || route.protocol === filter.protocol);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
