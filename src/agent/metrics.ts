@@ -1,0 +1,65 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+const SECONDS = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2];
+
+/** What an agent counts, on a registry of its own; names begin with `romana_agent_`. */
+export class AgentMetrics {
+  readonly registry = new Registry();
+
+  readonly endpoints = new Gauge({
+    name: 'romana_agent_endpoints',
+    help: 'Endpoints of this host, by where their address is from.',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
+  readonly cniRequests = new Counter({
+    name: 'romana_agent_cni_requests_total',
+    help: 'CNI calls by command and the code of their answer (0 is success).',
+    labelNames: ['command', 'code'],
+    registers: [this.registry],
+  });
+  readonly cniSeconds = new Histogram({
+    name: 'romana_agent_cni_seconds',
+    help: 'Time from a CNI call to its answer.',
+    labelNames: ['command'],
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
+  readonly planSeconds = new Histogram({
+    name: 'romana_agent_plan_seconds',
+    help: 'Time to work out links, routes and rules from a snapshot.',
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
+  readonly nftTransactions = new Counter({
+    name: 'romana_agent_nft_transactions_total',
+    help: 'Transactions that changed our table, by kind: delta or whole.',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
+  readonly nftErrors = new Counter({
+    name: 'romana_agent_nft_errors_total',
+    help: 'Transactions that the kernel or libnftables refused.',
+    registers: [this.registry],
+  });
+  readonly routeChanges = new Counter({
+    name: 'romana_agent_route_changes_total',
+    help: 'Routes added, replaced or removed.',
+    registers: [this.registry],
+  });
+  readonly revoked = new Counter({
+    name: 'romana_agent_connections_cut_total',
+    help: 'Open connections cut because policy forbids them now.',
+    registers: [this.registry],
+  });
+  readonly pardoned = new Counter({
+    name: 'romana_agent_connections_pardoned_total',
+    help: 'Cut connections to be judged anew because policy allows them again.',
+    registers: [this.registry],
+  });
+  readonly peerWatches = new Gauge({
+    name: 'romana_agent_peer_watches',
+    help: 'Watches on pods of other hosts that policies in force here name by labels.',
+    registers: [this.registry],
+  });
+}

@@ -1,0 +1,183 @@
+import type { KubeClient } from '../kube/client.ts';
+import { Reflector } from '../kube/reflector.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import type { Parsed } from '../objects/meta.ts';
+import { type DemoPolicy, parseDemoPolicy } from '../objects/demo-policy.ts';
+import { type Host, parseHost } from '../objects/host.ts';
+import { type Namespace, parseNamespace } from '../objects/namespace.ts';
+import { type Network, parseNetwork } from '../objects/network.ts';
+import { type Pod, parsePod } from '../objects/pod.ts';
+import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS, type Resource, TENANTS } from '../objects/resources.ts';
+import { parseTenant, type Tenant } from '../objects/tenant.ts';
+import type { PeerWatch } from '../plan/desired.ts';
+import type { Lease, Snapshot } from '../plan/snapshot.ts';
+import { demoPolicy } from '../policy/from-demo.ts';
+import type { Policy } from '../policy/model.ts';
+
+/** The Network object that a cluster has one of. */
+const NETWORK = 'default';
+/** Past so many different peer watches one watch on all pods is cheaper for everybody. */
+export const MAX_PEER_WATCHES = 32;
+
+/** What an observer needs. */
+export interface ObserverOptions {
+  readonly client: KubeClient;
+  /** The node's name. */
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called after anything that is observed has changed. */
+  readonly onChange: () => void;
+}
+
+/** What an agent sees of the cluster: exactly the watches of DESIGN 3, and snapshots of what they hold. */
+export class Observer {
+  readonly pods: Reflector<Pod>;
+  readonly hosts: Reflector<Host>;
+  readonly tenants: Reflector<Tenant>;
+  readonly namespaces: Reflector<Namespace>;
+  readonly #networks: Reflector<Network>;
+  readonly #demoPolicies: Reflector<DemoPolicy>;
+  readonly #options: ObserverOptions;
+  readonly #waiters = new Set<() => void>();
+  readonly #peerWatches = new Map<string, { readonly pods: Reflector<Pod>; readonly stop: AbortController }>();
+  /** Local pods as last seen, by uid: a pod deleted by force keeps its labels until its sandbox is gone. */
+  readonly #seen = new Map<string, Pod>();
+  readonly #policies = new WeakMap<DemoPolicy, Policy>();
+  #signal: AbortSignal | undefined;
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+    this.pods = this.#reflector(PODS, parsePod, { fieldSelector: `spec.nodeName=${options.node}` });
+    this.hosts = this.#reflector(HOSTS, parseHost);
+    this.tenants = this.#reflector(TENANTS, parseTenant);
+    this.namespaces = this.#reflector(NAMESPACES, parseNamespace);
+    this.#networks = this.#reflector(NETWORKS, parseNetwork);
+    this.#demoPolicies = this.#reflector(DEMO_POLICIES, parseDemoPolicy);
+  }
+
+  /** Begins to watch; ends with the signal. */
+  start(signal: AbortSignal): void {
+    this.#signal = signal;
+    for (const reflector of this.#all()) reflector.start(signal);
+  }
+
+  /** Whether everything that decides verdicts has been listed once. */
+  get synced(): boolean {
+    return this.#all().every((reflector) => reflector.synced);
+  }
+
+  /** The cluster's Network, once known. */
+  get network(): Network | undefined {
+    return this.#networks.store.get(NETWORK);
+  }
+
+  /** This node's Host, once the controller has made it. */
+  get host(): Host | undefined {
+    return this.hosts.store.get(this.#options.node);
+  }
+
+  /** The local pod of that uid, also one that the API has no more, as long as `retain` keeps it. */
+  podByUid(uid: string): Pod | undefined {
+    return this.#seen.get(uid);
+  }
+
+  /** Takes a pod that was read from the API server itself, ahead of the watch. */
+  learn(pod: Pod): void {
+    if (!this.#seen.has(pod.meta.uid)) this.#seen.set(pod.meta.uid, pod);
+  }
+
+  /** Waits until `look` finds something, looking after every change; rejects with the signal's reason. */
+  async until<T>(look: () => T | undefined, signal: AbortSignal): Promise<T> {
+    for (;;) {
+      signal.throwIfAborted();
+      const found = look();
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve, reject) => {
+        const wake = (): void => {
+          this.#waiters.delete(wake);
+          signal.removeEventListener('abort', abort);
+          resolve();
+        };
+        const abort = (): void => {
+          this.#waiters.delete(wake);
+          reject(signal.reason as Error);
+        };
+        this.#waiters.add(wake);
+        signal.addEventListener('abort', abort, { once: true });
+      });
+    }
+  }
+
+  /** Everything that decides verdicts, for pure functions; undefined while Network or Host are unknown. */
+  snapshot(leases: readonly Lease[], uplinks: readonly string[]): Snapshot | undefined {
+    if (this.network === undefined || this.host === undefined) return undefined;
+    this.#forget(leases);
+    return {
+      network: this.network,
+      node: this.#options.node,
+      hosts: this.hosts.store,
+      tenants: this.tenants.store,
+      namespaces: this.namespaces.store,
+      localPods: this.#seen,
+      peerPods: [...this.#peerWatches.values()].flatMap(({ pods }) => [...pods.store.values()]),
+      policies: [...this.#demoPolicies.store.values()].map((policy) => this.#policy(policy)),
+      leases,
+      uplinks,
+    };
+  }
+
+  /** Opens the watches on peers that the plan asks for and closes those that it asks for no more. */
+  watchPeers(wanted: readonly PeerWatch[]): void {
+    const watches = wanted.length > MAX_PEER_WATCHES ? [{ namespace: '', selector: '' }] : wanted;
+    const keys = new Set(watches.map((watch) => `${watch.namespace}?${watch.selector}`));
+    for (const [key, watch] of this.#peerWatches) {
+      if (keys.has(key)) continue;
+      watch.stop.abort();
+      this.#peerWatches.delete(key);
+    }
+    for (const { namespace, selector } of watches) {
+      const key = `${namespace}?${selector}`;
+      if (this.#peerWatches.has(key)) continue;
+      const stop = new AbortController();
+      const pods = this.#reflector(PODS, parsePod, { namespace, labelSelector: selector });
+      this.#peerWatches.set(key, { pods, stop });
+      pods.start(this.#signal === undefined ? stop.signal : AbortSignal.any([stop.signal, this.#signal]));
+    }
+  }
+
+  #all(): readonly Reflector<unknown>[] {
+    return [this.pods, this.hosts, this.tenants, this.namespaces, this.#networks, this.#demoPolicies];
+  }
+
+  #reflector<T>(
+    resource: Resource,
+    parse: (json: unknown) => Parsed<T>,
+    selection: { namespace?: string; labelSelector?: string; fieldSelector?: string } = {},
+  ): Reflector<T> {
+    const { client, clock, log } = this.#options;
+    return new Reflector<T>({ client, resource, parse, clock, log, ...selection, onChange: () => this.#changed() });
+  }
+
+  #changed(): void {
+    for (const pod of this.pods.store.values()) this.#seen.set(pod.meta.uid, pod);
+    for (const wake of [...this.#waiters]) wake();
+    this.#options.onChange();
+  }
+
+  /** Drops pods that neither the API server nor a lease knows any more. */
+  #forget(leases: readonly Lease[]): void {
+    const held = new Set(leases.map((lease) => lease.uid));
+    const present = new Set([...this.pods.store.values()].map((pod) => pod.meta.uid));
+    for (const uid of this.#seen.keys()) if (!held.has(uid) && !present.has(uid)) this.#seen.delete(uid);
+  }
+
+  #policy(demo: DemoPolicy): Policy {
+    const known = this.#policies.get(demo);
+    if (known !== undefined) return known;
+    const policy = demoPolicy(demo);
+    this.#policies.set(demo, policy);
+    return policy;
+  }
+}

@@ -1,0 +1,73 @@
+import type { Address } from '../addr/address.ts';
+import type { ConntrackEntry } from '../kernel/conntrack.ts';
+import { evaluate, type Port, type World } from '../policy/evaluate.ts';
+import type { Party } from '../policy/party.ts';
+
+/** Our bit of the connection mark: packets of a connection that carries it are dropped before anything else. */
+export const REVOKED = 0x10000000;
+
+/** What the oracle needs in order to judge the connections of one host. */
+export interface Bench {
+  readonly world: World;
+  /** Who an address is today. */
+  readonly partyOf: (address: Address) => Party;
+  /** Whether an address belongs to an endpoint of this host: the only ones judged here. */
+  readonly isLocal: (address: Address) => boolean;
+}
+
+/** The connections whose verdict has turned. */
+export interface Revocation {
+  /** Forbidden now and not marked yet. */
+  readonly cut: readonly ConntrackEntry[];
+  /** Marked, but allowed again: their entries go, so that the next packet is judged anew. */
+  readonly pardon: readonly ConntrackEntry[];
+}
+
+const PROTOCOLS = new Map<number, 'TCP' | 'UDP' | 'SCTP' | 'ICMP'>([
+  [1, 'ICMP'],
+  [6, 'TCP'],
+  [17, 'UDP'],
+  [58, 'ICMP'],
+  [132, 'SCTP'],
+]);
+
+/**
+ * Finds the open connections of this host's endpoints whose verdict differs from their mark. Both ends are taken as
+ * policy sees them: the source before SNAT (`orig.src`) and the destination after DNAT (`reply.src`). Egress is judged
+ * on the source's host and ingress on the destination's, as in the ruleset.
+ */
+export function findRevocations(entries: Iterable<ConntrackEntry>, bench: Bench): Revocation {
+  const cut: ConntrackEntry[] = [];
+  const pardon: ConntrackEntry[] = [];
+  const judged = new Map<string, boolean>();
+  for (const entry of entries) {
+    const from = entry.orig.src;
+    const to = entry.reply.src;
+    if (!bench.isLocal(from) && !bench.isLocal(to)) continue;
+    const port = portOf(entry);
+    const key = `${from} ${to} ${port.protocol} ${port.protocol === 'ICMP' ? '' : port.port}`;
+    let forbidden = judged.get(key);
+    if (forbidden === undefined) {
+      forbidden = isForbidden(bench, from, to, port);
+      judged.set(key, forbidden);
+    }
+    const marked = (entry.mark & REVOKED) !== 0;
+    if (forbidden && !marked) cut.push(entry);
+    if (!forbidden && marked) pardon.push(entry);
+  }
+  return { cut, pardon };
+}
+
+function isForbidden(bench: Bench, from: Address, to: Address, port: Port): boolean {
+  const decision = evaluate(bench.world, bench.partyOf(from), bench.partyOf(to), port);
+  return (
+    (bench.isLocal(from) && decision.egress.verdict === 'deny') ||
+    (bench.isLocal(to) && decision.ingress.verdict === 'deny')
+  );
+}
+
+/** The port as policy sees it; a protocol without ports is like ICMP: only rules for any port allow it. */
+function portOf(entry: ConntrackEntry): Port {
+  const protocol = PROTOCOLS.get(entry.protocol) ?? 'ICMP';
+  return protocol === 'ICMP' ? { protocol } : { protocol, port: entry.reply.sport };
+}

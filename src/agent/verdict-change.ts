@@ -1,0 +1,33 @@
+import type { NftSet, Ruleset } from '../nft/ruleset.ts';
+
+/** Sets that only say which addresses are ours: they come and go with pods and turn no verdict of others. */
+const MEMBERSHIP = /^(endpoints|own)[46]$/;
+/** Maps from the address of a local pod to its chain. */
+const DISPATCH = /^(ingress|egress)[46]$/;
+
+/**
+ * Whether the step from one ruleset to the next may turn the verdict of a connection that is open now. A pod that
+ * comes or goes turns none: its address had its conntrack entries deleted before.
+ *
+ * @param stayed whether an address belonged to the same local pod before and after.
+ */
+export function mayTurnVerdicts(before: Ruleset, after: Ruleset, stayed: (address: string) => boolean): boolean {
+  for (const [name, set] of after.sets) {
+    const old = before.sets.get(name);
+    // A set that is new matters only by the rule that looks into it, which is compared below.
+    if (old === undefined || MEMBERSHIP.test(name)) continue;
+    if (elementsDiffer(old, set, DISPATCH.test(name) ? stayed : () => true)) return true;
+  }
+  for (const [name, chain] of after.chains) {
+    const old = before.chains.get(name);
+    // A chain that is new matters only by the map that leads to it, which is looked at above.
+    if (old !== undefined && old.rules.join('\n') !== chain.rules.join('\n')) return true;
+  }
+  return false;
+}
+
+function elementsDiffer(before: NftSet, after: NftSet, counts: (key: string) => boolean): boolean {
+  for (const [key, value] of after.elements) if (counts(key) && before.elements.get(key) !== value) return true;
+  for (const key of before.elements.keys()) if (counts(key) && !after.elements.has(key)) return true;
+  return false;
+}

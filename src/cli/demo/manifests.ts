@@ -1,0 +1,44 @@
+import { stringify } from 'yaml';
+
+/** A pod of the demo: nginx, on one node, in one segment or in none. */
+export interface DemoPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly segment?: string;
+  readonly node: string;
+}
+
+/** The pod as YAML: the founding page's Pod with a node added. */
+export function podManifest(pod: DemoPod): string {
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: pod.name,
+      namespace: pod.namespace,
+      labels: { app: 'nginx', ...(pod.segment === undefined ? {} : { segment: pod.segment }) },
+    },
+    spec: {
+      nodeSelector: { 'kubernetes.io/hostname': pod.node },
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'nginx', image: 'nginx', ports: [{ containerPort: 80 }] }],
+    },
+  });
+}
+
+/** The 2016 annotation that isolates a namespace. */
+export const ISOLATION = 'net.alpha.kubernetes.io/network-isolation';
+
+/** A tenant's Namespace as on the founding page, isolated or not. */
+export function tenantManifest(name: string, isolated: boolean): string {
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name, labels: { name }, annotations: { [ISOLATION]: isolated ? 'on' : 'off' } },
+  });
+}
+
+/** `romana apply` or `delete` of a text, as it can be pasted into a shell. */
+export function pasted(command: string, manifests: readonly string[]): string {
+  return `${command} <<'END'\n${manifests.map((text) => text.trimEnd()).join('\n---\n')}\nEND`;
+}
