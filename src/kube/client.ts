@@ -143,3 +143,11 @@ export function isConflict(error: unknown): error is ApiError {
 export function isGone(error: unknown): error is ApiError {
   return isStatus(error, 410);
 }
+
+/** The API server answered with something that is not what Kubernetes answers: no JSON, no list, no watch event. */
+export class BadAnswerError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'BadAnswerError';
+  }
+}

@@ -1,14 +1,16 @@
 import type { Agent, Dispatcher } from 'undici';
 import { apiVersionOf, type Resource } from '../objects/resources.ts';
-import type {
-  DeleteOptions,
-  KubeClient,
-  ListOptions,
-  ObjectList,
-  PatchOptions,
-  ReplaceOptions,
-  WatchEvent,
-  WatchOptions,
+import {
+  ApiError,
+  BadAnswerError,
+  type DeleteOptions,
+  type KubeClient,
+  type ListOptions,
+  type ObjectList,
+  type PatchOptions,
+  type ReplaceOptions,
+  type WatchEvent,
+  type WatchOptions,
 } from './client.ts';
 import { authorization, tlsOptions, type Connection } from './connection.ts';
 import { asRecord, identityOf } from './json.ts';
@@ -83,6 +85,7 @@ export class HttpKubeClient implements KubeClient {
   readonly #prefix: string;
   readonly #origin: string;
   #agent: Promise<Agent> | undefined;
+  #bytesReceived = 0;
 
   /** @throws Error if the connection's server is no http or https URL. */
   constructor(connection: Connection, limits: Partial<HttpLimits> = {}) {
@@ -96,6 +99,11 @@ export class HttpKubeClient implements KubeClient {
     }
     this.#origin = url.origin;
     this.#prefix = url.pathname.replace(/\/+$/, '');
+  }
+
+  /** Bytes of all answers' bodies until now, for the metrics. */
+  get bytesReceived(): number {
+    return this.#bytesReceived;
   }
 
   /** Cuts all connections; what is under way fails. */
@@ -173,7 +181,10 @@ export class HttpKubeClient implements KubeClient {
     const response = await this.#send('GET', path, { signal, idleMs });
     try {
       if (response.statusCode >= 300) throw await this.#refusal(what, response);
-      yield* response.body as AsyncIterable<Uint8Array>;
+      for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+        this.#bytesReceived += chunk.length;
+        yield chunk;
+      }
     } catch (error) {
       throw explain(what, error, signal);
     } finally {
@@ -186,7 +197,7 @@ export class HttpKubeClient implements KubeClient {
     try {
       return JSON.parse(text) as unknown;
     } catch (cause) {
-      throw new Error(`${method} ${this.#origin}${this.#prefix}${path}: the answer is no JSON`, { cause });
+      throw new BadAnswerError(`${method} ${this.#origin}${this.#prefix}${path}: the answer is no JSON`, { cause });
     }
   }
 
@@ -197,7 +208,9 @@ export class HttpKubeClient implements KubeClient {
     const response = await this.#send(method, path, { ...request, signal, idleMs: this.#limits.requestMs });
     try {
       if (response.statusCode >= 300) throw await this.#refusal(what, response);
-      return await readText(response.body, this.#limits.answerBytes);
+      const body = await readBody(response.body, this.#limits.answerBytes);
+      this.#bytesReceived += body.length;
+      return body.toString();
     } catch (error) {
       throw explain(what, error, request.signal);
     } finally {
@@ -206,8 +219,8 @@ export class HttpKubeClient implements KubeClient {
   }
 
   async #refusal(what: string, response: Dispatcher.ResponseData): Promise<Error> {
-    const body = await readText(response.body, this.#limits.lineBytes);
-    return errorOfResponse(what, response.statusCode, response.headers['retry-after'], body);
+    const body = await readBody(response.body, this.#limits.lineBytes);
+    return errorOfResponse(what, response.statusCode, response.headers['retry-after'], body.toString());
   }
 
   /** Sends one request, once more with a fresh token if the server refuses the one that it was sent with. */
@@ -252,28 +265,29 @@ function readEvent(line: Buffer): WatchEvent {
   try {
     event = asRecord(JSON.parse(line.toString()));
   } catch (cause) {
-    throw new Error('a line of the watch is no JSON', { cause });
+    throw new BadAnswerError('a line of the watch is no JSON', { cause });
   }
   const type = event?.['type'];
   if (type === 'ERROR') throw errorOfStatus(event?.['object'], 500);
-  if (!EVENT_TYPES.has(type)) throw new Error(`a line of the watch has no known type, found ${JSON.stringify(type)}`);
+  if (!EVENT_TYPES.has(type))
+    throw new BadAnswerError(`a line of the watch has no known type, found ${JSON.stringify(type)}`);
   return { type: type as WatchEvent['type'], object: event?.['object'], bytes: line.length + 1 };
 }
 
-async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
+async function readBody(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`);
+    if (length > maxBytes) throw new BadAnswerError(`the answer is longer than ${maxBytes} bytes`);
   }
-  return Buffer.concat(chunks, length).toString();
+  return Buffer.concat(chunks, length);
 }
 
 /** Says which request failed; the server's own refusals and the caller's own abort stay as they are. */
 function explain(what: string, error: unknown, signal: AbortSignal | undefined): Error {
-  if (error instanceof Error && error.name === 'ApiError') return error;
+  if (error instanceof ApiError || error instanceof BadAnswerError) return error;
   if (signal?.aborted === true && error === signal.reason) return error as Error;
   const { message = '', code = '' } =
     error instanceof Error ? (error as NodeJS.ErrnoException) : { message: String(error) };

@@ -1,3 +1,5 @@
+import { BadAnswerError } from './client.ts';
+
 const NEWLINE = 0x0a;
 
 /**
@@ -5,7 +7,7 @@ const NEWLINE = 0x0a;
  * of a stream that was cut.
  *
  * @param maxBytes how long a line may be at most, in bytes.
- * @throws Error when a line is longer.
+ * @throws BadAnswerError when a line is longer.
  */
 export async function* lines(stream: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Buffer> {
   let parts: Uint8Array[] = [];
@@ -17,7 +19,7 @@ export async function* lines(stream: AsyncIterable<Uint8Array>, maxBytes: number
       const part = chunk.subarray(start, end === -1 ? undefined : end);
       parts.push(part);
       length += part.length;
-      if (length > maxBytes) throw new Error(`a line of the stream is longer than ${maxBytes} bytes`);
+      if (length > maxBytes) throw new BadAnswerError(`a line of the stream is longer than ${maxBytes} bytes`);
       if (end === -1) break;
       yield Buffer.concat(parts, length);
       parts = [];

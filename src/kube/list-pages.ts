@@ -1,4 +1,4 @@
-import { isGone, type ObjectList } from './client.ts';
+import { BadAnswerError, isGone, type ObjectList } from './client.ts';
 import { asRecord, asText } from './json.ts';
 
 /** How many objects are asked for at once; the chunk size of Kubernetes' own tools. */
@@ -15,13 +15,13 @@ async function pagesOnce(page: (continueToken: string) => Promise<unknown>): Pro
     const part = list?.['items'];
     // Go writes an empty list as null in places.
     if (list === undefined || (part !== null && !Array.isArray(part))) {
-      throw new Error('the API server answered a list request with something that is no list');
+      throw new BadAnswerError('the API server answered a list request with something that is no list');
     }
     for (const item of part ?? []) items.push(item);
     const meta = asRecord(list['metadata']);
     const next = asText(meta?.['continue']);
     if (next === '') return { items, resourceVersion: asText(meta?.['resourceVersion']) };
-    if (next === token) throw new Error('the API server continues a list with the page that it just gave');
+    if (next === token) throw new BadAnswerError('the API server continues a list with the page that it just gave');
     token = next;
   }
 }

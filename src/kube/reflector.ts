@@ -1,0 +1,246 @@
+import { Backoff } from '../lib/backoff.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { type FieldError, formatFieldErrors, type Parsed } from '../objects/meta.ts';
+import type { Resource } from '../objects/resources.ts';
+import { ApiError, BadAnswerError, isGone, type KubeClient, type Selection, type WatchEvent } from './client.ts';
+import { identityOf } from './json.ts';
+import { ObjectStore, type Unreadable } from './object-store.ts';
+
+/** Waits between tries, in milliseconds: short enough that all is caught up 2 s after the API server's return. */
+export const RETRY_LIMITS = { initialMs: 50, maxMs: 1_000 };
+
+/** The most that a server's `Retry-After` makes us wait, in milliseconds, for the same reason. */
+export const MAX_RETRY_AFTER_MS = 1_500;
+
+/** The server ends each watch after 5 to 10 minutes, so that watches spread over the servers, as client-go has it. */
+const WATCH_SECONDS = { min: 300, max: 600 };
+
+/** A watch that lived so long has succeeded even if nothing happened in it, in milliseconds. */
+const LIVED_MS = 5_000;
+
+/** After so many refusals in a row of a watch from one version, the reflector starts again from a list. */
+const MAX_REFUSALS = 5;
+
+/** What a reflector counts. */
+export interface ReflectorMetrics {
+  listed(resource: Resource, objects: number): void;
+  received(resource: Resource, type: WatchEvent['type'], bytes: number): void;
+  failed(resource: Resource): void;
+}
+
+/** What a reflector reflects, and what it needs. */
+export interface ReflectorOptions<T> extends Selection {
+  readonly client: Pick<KubeClient, 'list' | 'watch'>;
+  readonly resource: Resource;
+  readonly parse: (json: unknown) => Parsed<T>;
+  /** The keys whose objects differ, once for each turn of the event loop; an unchanged object is never among them. */
+  readonly onChange?: (keys: ReadonlySet<string>) => void;
+  readonly clock?: Clock;
+  readonly backoff?: Backoff;
+  readonly log: Log;
+  readonly metrics?: ReflectorMetrics;
+  /** A number in [0, 1), for the length of watches. */
+  readonly random?: () => number;
+}
+
+/**
+ * A copy of one selection of objects that follows the API server: a paged list, then watches, each from where the
+ * last one ended. Cut, silent or refused watches are resumed after a jittered back-off; a version that the server
+ * forgot (410) leads to another list, which changes only what differs. What is held stays while the server is away.
+ * (KEP-365 paging, KEP-956 bookmarks.)
+ */
+export class Reflector<T> {
+  readonly #options: ReflectorOptions<T>;
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #objects: ObjectStore<T>;
+  readonly #synced = Promise.withResolvers<void>();
+  #isSynced = false;
+  /** Where the next watch goes on from; undefined asks for a list. */
+  #version: string | undefined;
+  #failures = 0;
+  #refusals = 0;
+  #flushing = false;
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#backoff = options.backoff ?? new Backoff(RETRY_LIMITS);
+    this.#objects = new ObjectStore(options.parse);
+  }
+
+  /** By `namespace/name`, or `name` for what is cluster scoped. Changes only between turns of the event loop. */
+  get store(): ReadonlyMap<string, T> {
+    return this.#objects.store;
+  }
+
+  /** The objects that the server has and we can't read, by the same keys; none of them is in `store`. */
+  get invalid(): ReadonlyMap<string, readonly FieldError[]> {
+    return this.#objects.invalid;
+  }
+
+  /** Whether the first list is in `store`; never false again. */
+  get synced(): boolean {
+    return this.#isSynced;
+  }
+
+  /** Resolves when the first list is in `store`; rejects with the signal's reason when aborted before. */
+  async whenSynced(signal?: AbortSignal): Promise<void> {
+    if (this.#isSynced || signal === undefined) return this.#synced.promise;
+    signal.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await Promise.race([this.#synced.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Runs until `signal` is aborted; resolves then, and never rejects for anything that the server does. */
+  async start(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const error = await this.#round(signal);
+      if (signal.aborted) return;
+      if (error !== undefined) await this.#recover(error, signal);
+    }
+  }
+
+  /** One list if needed, then one watch; undefined if it is to go on at once. */
+  async #round(signal: AbortSignal): Promise<unknown> {
+    const startedAt = this.#clock.now();
+    try {
+      this.#version ??= await this.#list(signal);
+      const received = await this.#watch(this.#version, signal);
+      if (received || this.#clock.now() - startedAt >= LIVED_MS) return undefined;
+      return new Error('the server ended the watch at once');
+    } catch (error) {
+      if (this.#clock.now() - startedAt >= LIVED_MS) this.#succeed();
+      return error ?? new Error('the client failed without a reason');
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<string> {
+    const { client, resource, namespace, labelSelector, fieldSelector, metrics } = this.#options;
+    const list = await client.list(resource, { namespace, labelSelector, fieldSelector, signal });
+    metrics?.listed(resource, list.items.length);
+    for (const problem of this.#objects.replaceAll(list.items)) this.#report(problem);
+    if (this.#isSynced) {
+      this.#flushSoon(signal);
+    } else {
+      this.#isSynced = true;
+      this.#flush();
+      this.#synced.resolve();
+    }
+    return list.resourceVersion;
+  }
+
+  /** @returns whether anything came. */
+  async #watch(version: string, signal: AbortSignal): Promise<boolean> {
+    const { client, resource, namespace, labelSelector, fieldSelector, random = Math.random } = this.#options;
+    const seconds = Math.round(WATCH_SECONDS.min + random() * (WATCH_SECONDS.max - WATCH_SECONDS.min));
+    let received = false;
+    for await (const event of client.watch(resource, {
+      namespace,
+      labelSelector,
+      fieldSelector,
+      resourceVersion: version,
+      allowBookmarks: true,
+      timeoutSeconds: seconds,
+      signal,
+    })) {
+      if (signal.aborted) break;
+      received = true;
+      this.#succeed();
+      this.#take(event, signal);
+    }
+    return received;
+  }
+
+  #take(event: WatchEvent, signal: AbortSignal): void {
+    const { resource, metrics } = this.#options;
+    metrics?.received(resource, event.type, event.bytes);
+    const { resourceVersion } = identityOf(event.object);
+    if (event.type === 'BOOKMARK') {
+      // Versions are numbers that only grow (KEP-5504), unless an older backup of etcd took over.
+      if (isOlder(resourceVersion, this.#version)) throw new WentBackError(resourceVersion, this.#version);
+    } else if (event.type === 'DELETED') {
+      this.#objects.remove(event.object);
+    } else {
+      const problem = this.#objects.put(event.object);
+      if (problem !== undefined) this.#report(problem);
+    }
+    if (resourceVersion !== '' && !isOlder(resourceVersion, this.#version)) this.#version = resourceVersion;
+    this.#flushSoon(signal);
+  }
+
+  async #recover(failure: unknown, signal: AbortSignal): Promise<void> {
+    const { resource, log, metrics } = this.#options;
+    metrics?.failed(resource);
+    this.#failures += 1;
+    if (isRefusal(failure)) this.#refusals += 1;
+    const relist = isGone(failure) || failure instanceof WentBackError || this.#refusals >= MAX_REFUSALS;
+    if (relist) {
+      this.#version = undefined;
+      this.#refusals = 0;
+    }
+    const asked = failure instanceof ApiError ? Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) : 0;
+    const waitMs = Math.max(asked, this.#backoff.next());
+    const fields = { resource: resource.plural, err: failure, failures: this.#failures, waitMs, relist };
+    // One line when it begins; the ones between are for whoever looks closely.
+    if (this.#failures === 1 && !isGone(failure)) log.warn(fields, 'watch of the API server failed, trying again');
+    else log.debug(fields, 'watch of the API server failed, trying again');
+    await this.#clock.sleep(waitMs, signal).catch(() => undefined);
+  }
+
+  #succeed(): void {
+    if (this.#failures > 0) {
+      const { resource, log } = this.#options;
+      log.info({ resource: resource.plural, failures: this.#failures }, 'watch of the API server is back');
+    }
+    this.#failures = 0;
+    this.#refusals = 0;
+    this.#backoff.reset();
+  }
+
+  #report(problem: Unreadable): void {
+    const { resource, log } = this.#options;
+    const fields = { resource: resource.plural, key: problem.key, errors: formatFieldErrors(problem.errors) };
+    log.warn(fields, 'object of the API server cannot be read');
+  }
+
+  #flushSoon(signal: AbortSignal): void {
+    if (this.#flushing || !this.#objects.hasChanged) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      if (!signal.aborted) this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const keys = this.#objects.takeChanged();
+    if (keys.size > 0) this.#options.onChange?.(keys);
+  }
+}
+
+/** The server's versions went back in time. */
+class WentBackError extends Error {
+  constructor(found: string, last: string | undefined) {
+    super(`the API server's resource version went back from ${last} to ${found}`);
+    this.name = 'WentBackError';
+  }
+}
+
+function isOlder(version: string, than: string | undefined): boolean {
+  if (than === undefined || !/^\d+$/.test(version) || !/^\d+$/.test(than)) return false;
+  return BigInt(version) < BigInt(than);
+}
+
+/** Whether the server answered and the answer may be the same for ever; overload (429, 5xx of proxies) passes. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof BadAnswerError) return true;
+  return error instanceof ApiError && ![429, 502, 503, 504].includes(error.status);
+}
