@@ -1,0 +1,109 @@
+import { type CniError, cniError, cniErrorOf, errorJson } from '../cni/errors.ts';
+import { type CniRequest, parseRequest } from '../cni/request.ts';
+import { resultJson, versionJson } from '../cni/result.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { type Result, err, ok } from '../lib/result.ts';
+import type { PodNetwork } from './pod-network.ts';
+
+/** What a CNI call is answered with. */
+export interface CniAnswer {
+  /** Whether the plugin exits with 1 and `json` is a CNI error. */
+  readonly failed: boolean;
+  /** For standard output; nothing when undefined. */
+  readonly json: object | undefined;
+}
+
+/** One CNI call, for metrics. */
+export interface CniCall {
+  /** 'unknown' for a request that could not be read. */
+  readonly command: CniRequest['command'] | 'unknown';
+  /** 0 for success, else the CNI error's. */
+  readonly code: number;
+  readonly seconds: number;
+}
+
+/** What a handler stands on. */
+export interface CniHandlerOptions {
+  readonly network: Pick<PodNetwork, 'add' | 'del' | 'check' | 'stale'>;
+  /** Why no ADD at all could succeed now; undefined when they can. An error makes the whole node not ready. */
+  readonly status: () => CniError | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onCall?: (call: CniCall) => void;
+}
+
+/** Answers CNI calls as the launcher hands them over. Never throws. */
+export class CniHandler {
+  readonly #options: CniHandlerOptions;
+
+  constructor(options: CniHandlerOptions) {
+    this.#options = options;
+  }
+
+  /** The answer to one request, which is the whole of what the launcher sent. */
+  async handle(bytes: Uint8Array, signal: AbortSignal): Promise<CniAnswer> {
+    const { clock, log, onCall } = this.#options;
+    const start = clock.now();
+    const request = parseRequest(bytes);
+    const outcome = request.ok ? await this.#perform(request.value, signal) : err(request.error.error);
+    const seconds = (clock.now() - start) / 1_000;
+    const command = request.ok ? request.value.command : 'unknown';
+    onCall?.({ command, code: outcome.ok ? 0 : outcome.error.code, seconds });
+    const call = request.ok ? describe(request.value) : {};
+    if (!outcome.ok) {
+      log.warn({ command, ...call, seconds, ...outcome.error }, 'CNI call failed');
+      return { failed: true, json: errorJson(outcome.error, versionOf(request)) };
+    }
+    if (command === 'ADD' || command === 'DEL') log.info({ command, ...call, seconds }, 'CNI call done');
+    return { failed: false, json: outcome.value };
+  }
+
+  async #perform(request: CniRequest, signal: AbortSignal): Promise<Result<object | undefined, CniError>> {
+    const { network, status } = this.#options;
+    try {
+      switch (request.command) {
+        case 'ADD': {
+          const added = await network.add(request, signal);
+          return added.ok ? ok(resultJson(added.value, request.version)) : added;
+        }
+        case 'DEL':
+          return await network.del(request.attachment, signal);
+        case 'CHECK':
+          return await network.check(request.attachment, request.netns, request.previous);
+        case 'GC': {
+          const stale = network.stale(request.valid);
+          return stale.length === 0 ? ok(undefined) : err(notCollected(stale));
+        }
+        case 'STATUS': {
+          const problem = status();
+          return problem === undefined ? ok(undefined) : err(problem);
+        }
+        case 'VERSION':
+          return ok(versionJson(request.cniVersion));
+      }
+    } catch (error) {
+      return err(cniErrorOf(error, `could not perform ${request.command}`));
+    }
+  }
+}
+
+/** GC never says that it freed what it did not: what is stale goes by DEL. */
+function notCollected(stale: readonly { readonly containerId: string; readonly ifname: string }[]): CniError {
+  const named = stale.slice(0, 20).map(({ containerId, ifname }) => `${containerId}/${ifname}`);
+  return cniError(
+    'internal',
+    `${stale.length} attachments are not valid any more; send DEL for them`,
+    named.join(', '),
+  );
+}
+
+function describe(request: CniRequest): object {
+  const attachment = 'attachment' in request ? request.attachment : {};
+  return 'pod' in request ? { ...attachment, ...request.pod } : attachment;
+}
+
+function versionOf(request: ReturnType<typeof parseRequest>): string | undefined {
+  const version = request.ok ? ('version' in request.value ? request.value.version : '') : request.error.cniVersion;
+  return version === '' ? undefined : version;
+}

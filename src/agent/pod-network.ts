@@ -1,0 +1,273 @@
+import type { Address } from '../addr/address.ts';
+import { type Plan, decode, gateway } from '../addr/plan.ts';
+import { CniFailure, type CniError, cniError, cniErrorOf } from '../cni/errors.ts';
+import type { Attachment, PodName } from '../cni/request.ts';
+import { type CniResult, previousProblems } from '../cni/result.ts';
+import type { BackoffLimits } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { type Result, err, ok } from '../lib/result.ts';
+import type { Labels } from '../objects/meta.ts';
+import type { Lease } from '../plan/snapshot.ts';
+import type { AddressBook, Place } from './address-book.ts';
+import { attachmentMacs, hostInterfaceName } from './attachment-names.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+import type { LeaseStore } from './leases.ts';
+import { Releases } from './releases.ts';
+
+/**
+ * The kernel's side of an attachment. Every step may be repeated; `detach` and `remove` succeed when there is nothing
+ * to take away, since they also follow on steps that failed half way. What throws a `CniFailure` chooses the code of
+ * the answer.
+ */
+export interface Datapath {
+  /** Makes the veth with addresses, routes and neighbours; not up yet. Throws when the namespace is not there. */
+  prepare(lease: Lease, netnsPath: string): void;
+  /** Resolves when the pod's endpoint elements and policy are committed in the kernel. */
+  enforce(lease: Lease): Promise<void>;
+  /** Sets both ends up: the pod is on the network. */
+  up(lease: Lease): void;
+  /** Takes endpoint elements and routes out and the link down: the pod is off the network. Fast. */
+  detach(lease: Lease): Promise<void>;
+  /** Removes the link and then all conntrack entries of its addresses. May take its time. */
+  remove(lease: Lease): Promise<void>;
+  /** What of the attachment is not as it was made, one sentence each. */
+  check(lease: Lease, netnsPath: string): readonly string[];
+}
+
+/** What a pod's place in the network is decided by, at the time its sandbox is made. */
+export interface Identity extends Place {
+  readonly labels: Labels;
+  /** Value of the segment label, null without. */
+  readonly segment: string | null;
+  readonly plans: readonly Plan[];
+}
+
+/** Who pods are: from the cache, else the API server, else after a bounded wait, else error 11. */
+export interface Identities {
+  forPod(pod: PodName, signal: AbortSignal): Promise<Result<Identity, CniError>>;
+}
+
+/** What a pod network stands on. */
+export interface PodNetworkOptions {
+  readonly datapath: Datapath;
+  readonly identities: Identities;
+  readonly leases: LeaseStore;
+  readonly book: AddressBook;
+  /** The plans in force and the MTU of pods, in bytes. */
+  readonly network: () => { readonly plans: readonly Plan[]; readonly mtu: number };
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How long to wait before a release that failed is tried again. */
+  readonly retry?: BackoffLimits;
+}
+
+/** What ADD is about. */
+export interface AddRequest {
+  readonly attachment: Attachment;
+  readonly netns: string;
+  readonly pod: PodName;
+}
+
+/**
+ * Connects pods to the network and takes them off it. Calls for one attachment run one after the other (a DEL ends
+ * an ADD that is under way); those of different ones do not wait for each other.
+ *
+ * The order decides: a lease is on file before anything in the kernel is; policy is in the kernel before the link is
+ * up; on the way back the pod is off the network before anybody is told, and its addresses are free only when the
+ * link and every connection of theirs are gone. A step that fails gives back everything.
+ */
+export class PodNetwork {
+  readonly #options: PodNetworkOptions;
+  readonly #releases: Releases;
+  readonly #queue = new KeyedQueue();
+  readonly #adding = new Map<string, AbortController>();
+
+  constructor(options: PodNetworkOptions) {
+    this.#options = options;
+    this.#releases = new Releases(options);
+  }
+
+  /**
+   * Takes over what is on file, before the first call: addresses of leases stay taken; what was half made, or was
+   * leaving, when the last agent ended goes.
+   */
+  restore(): void {
+    const { book, leases } = this.#options;
+    book.reserve(leases.addresses());
+    for (const lease of leases.withState('adding', 'leaving')) this.#releases.begin(lease);
+  }
+
+  /**
+   * Connects a pod. Repeated for an attachment that is there and intact it gives the same result (its first answer
+   * may have been lost); for one that is not intact it fails until DEL. All taken is given back on failure.
+   */
+  async add(request: AddRequest, signal: AbortSignal): Promise<Result<CniResult, CniError>> {
+    const key = hostInterfaceName(request.attachment);
+    return await this.#queue.run(key, async () => {
+      const cancel = new AbortController();
+      this.#adding.set(key, cancel);
+      try {
+        return await this.#add(request, AbortSignal.any([signal, cancel.signal]));
+      } catch (error) {
+        return err(cniErrorOf(error, `could not connect pod ${request.pod.namespace}/${request.pod.name}`));
+      } finally {
+        this.#adding.delete(key);
+      }
+    });
+  }
+
+  /**
+   * Takes a pod off the network; succeeds when it is not on it. Answers when nothing passes any more: the link goes
+   * in the background, and only then are its addresses free.
+   */
+  async del(attachment: Attachment, signal: AbortSignal): Promise<Result<undefined, CniError>> {
+    const key = hostInterfaceName(attachment);
+    this.#adding.get(key)?.abort(new CniFailure(cniError('tryAgainLater', 'DEL came before ADD was done')));
+    return await this.#queue.run(key, async () => {
+      const lease = this.#options.leases.get(key)?.lease ?? this.#damagedLease(attachment, key);
+      if (lease === undefined) return ok(undefined);
+      try {
+        await abortable(this.#releases.begin(lease).detached, signal);
+        return ok(undefined);
+      } catch (error) {
+        return err(cniErrorOf(error, `could not take pod ${lease.namespace}/${lease.pod} off the network`));
+      }
+    });
+  }
+
+  /** Whether an attachment is as ADD made it; the error's details list what is not. */
+  async check(attachment: Attachment, netns: string, previous: object): Promise<Result<undefined, CniError>> {
+    const key = hostInterfaceName(attachment);
+    return await this.#queue.run(key, async () => {
+      const stored = this.#options.leases.get(key);
+      if (stored?.state !== 'active') {
+        return err(cniError('unknownContainer', `no pod is connected for container ${attachment.containerId}`));
+      }
+      try {
+        const found = previousProblems(previous, this.#result(stored.lease, netns));
+        const problems = [...found, ...this.#options.datapath.check(stored.lease, netns)];
+        if (problems.length === 0) return ok(undefined);
+        const pod = `${stored.lease.namespace}/${stored.lease.pod}`;
+        return err(cniError('internal', `the network of pod ${pod} is not as it was made`, problems.join('; ')));
+      } catch (error) {
+        return err(cniErrorOf(error, `could not check container ${attachment.containerId}`));
+      }
+    });
+  }
+
+  /** The attachments on file that are not among `valid`, by pod. */
+  stale(valid: readonly Attachment[]): readonly Lease[] {
+    const names = new Set(valid.map(hostInterfaceName));
+    return this.#options.leases.withState('active').filter(({ hostInterface }) => !names.has(hostInterface));
+  }
+
+  /** Resolves when no release is under way. */
+  async settled(): Promise<void> {
+    await this.#releases.settled();
+  }
+
+  /** Ends what is under way in the background; what still leaves goes on at the next start. */
+  async stop(): Promise<void> {
+    await this.#releases.stop();
+  }
+
+  async #add(request: AddRequest, signal: AbortSignal): Promise<Result<CniResult, CniError>> {
+    const { leases, identities } = this.#options;
+    const key = hostInterfaceName(request.attachment);
+    const leaving = this.#releases.underWay(key);
+    if (leaving !== undefined) await abortable(leaving.gone, signal);
+    const stored = leases.get(key);
+    if (stored !== undefined) return this.#addAgain(stored.lease, request);
+    const identity = await abortable(identities.forPod(request.pod, signal), signal);
+    if (!identity.ok) return identity;
+    const lease = this.#lease(request, identity.value);
+    if (!lease.ok) return lease;
+    try {
+      await this.#connect(lease.value, request.netns, signal);
+      return ok(this.#result(lease.value, request.netns));
+    } catch (error) {
+      await this.#releases.begin(lease.value).attempted;
+      throw error;
+    }
+  }
+
+  /** A new lease, with addresses that are its own, on file. */
+  #lease({ attachment, pod }: AddRequest, identity: Identity): Result<Lease, CniError> {
+    const { book, leases } = this.#options;
+    const addresses = book.allocate(identity.plans, identity, pod.uid);
+    if (!addresses.ok) return err(cniError('tryAgainLater', addresses.error));
+    const lease: Lease = {
+      uid: pod.uid,
+      containerId: attachment.containerId,
+      ifname: attachment.ifname,
+      hostInterface: hostInterfaceName(attachment),
+      namespace: pod.namespace,
+      pod: pod.name,
+      segment: identity.segment,
+      addresses: addresses.value,
+      ...attachmentMacs(attachment),
+    };
+    try {
+      leases.put(lease, 'adding');
+      return ok(lease);
+    } catch (error) {
+      book.release(addresses.value);
+      throw error;
+    }
+  }
+
+  async #connect(lease: Lease, netns: string, signal: AbortSignal): Promise<void> {
+    const { datapath, leases } = this.#options;
+    signal.throwIfAborted();
+    datapath.prepare(lease, netns);
+    await abortable(datapath.enforce(lease), signal);
+    datapath.up(lease);
+    leases.put(lease, 'active');
+  }
+
+  #addAgain(lease: Lease, { netns, pod }: AddRequest): Result<CniResult, CniError> {
+    const problems = [...this.#options.datapath.check(lease, netns)];
+    if (lease.uid !== pod.uid) problems.unshift(`it belongs to pod ${lease.namespace}/${lease.pod}, uid ${lease.uid}`);
+    if (problems.length === 0) return ok(this.#result(lease, netns));
+    const what = `container ${lease.containerId} has an interface ${lease.ifname} already, DEL must come first`;
+    return err(cniError('internal', what, problems.join('; ')));
+  }
+
+  /** What is left of a lease whose file cannot be read: enough to take it away. */
+  #damagedLease({ containerId, ifname }: Attachment, hostInterface: string): Lease | undefined {
+    const damaged = this.#options.leases.damaged().find((item) => item.hostInterface === hostInterface);
+    if (damaged === undefined) return undefined;
+    const unknown = { uid: '', namespace: '', pod: '', segment: null };
+    const macs = attachmentMacs({ containerId, ifname });
+    return { ...unknown, ...macs, containerId, ifname, hostInterface, addresses: damaged.addresses };
+  }
+
+  #result(lease: Lease, netns: string): CniResult {
+    const { plans, mtu } = this.#options.network();
+    const { hostInterface, hostMac, ifname, podMac } = lease;
+    const addresses = lease.addresses.map((address) => ({ address, gateway: gatewayOf(plans, address) }));
+    return { hostInterface, hostMac, ifname, podMac, sandbox: netns, mtu, addresses };
+  }
+}
+
+function gatewayOf(plans: readonly Plan[], address: Address): Address {
+  for (const plan of plans) {
+    const fields = decode(plan, address);
+    if (fields !== undefined) return gateway(plan, fields.host);
+  }
+  throw new Error(`address ${address} lies in no plan of the network`);
+}
+
+/** `promise`, or a rejection with the signal's reason when that comes first; then the outcome is nobody's. */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
