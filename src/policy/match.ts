@@ -95,13 +95,15 @@ export function matchesPeers(
   return best;
 }
 
-/** Two parties with only the addresses over which they can meet; a party that would be left with none keeps its own. */
+/** `party` with only the addresses over which it can meet `other`; with its own where it would be left with none. */
+function narrow(party: Party, other: Party): Party {
+  if ((party.kind !== 'pod' && party.kind !== 'host') || party.addresses.length < 2) return party;
+  const families = new Set(addressesOf(other).map(familyOf));
+  const addresses = party.addresses.filter((a) => families.has(familyOf(a)));
+  return addresses.length === 0 || addresses.length === party.addresses.length ? party : { ...party, addresses };
+}
+
+/** Two parties with only the addresses of the families that both have. */
 export function inCommonFamilies(from: Party, to: Party): readonly [Party, Party] {
-  const narrow = (party: Party, other: Party): Party => {
-    if ((party.kind !== 'pod' && party.kind !== 'host') || party.addresses.length < 2) return party;
-    const families = new Set(addressesOf(other).map(familyOf));
-    const addresses = party.addresses.filter((a) => families.has(familyOf(a)));
-    return addresses.length === 0 || addresses.length === party.addresses.length ? party : { ...party, addresses };
-  };
   return [narrow(from, to), narrow(to, from)];
 }

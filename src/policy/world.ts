@@ -15,10 +15,12 @@ export interface PolicyIndex {
   of(namespace: string | undefined): readonly Policy[];
 }
 
+function compare(a: Policy, b: Policy): number {
+  return a.priority - b.priority || (a.ref.name < b.ref.name ? -1 : Number(a.ref.name > b.ref.name));
+}
+
 function inOrder(policies: readonly Policy[], source: Policy['source']): readonly Policy[] {
-  const before = (a: Policy, b: Policy): number =>
-    a.priority - b.priority || (a.ref.name < b.ref.name ? -1 : Number(a.ref.name > b.ref.name));
-  return policies.filter((policy) => policy.source === source).sort(before);
+  return policies.filter((policy) => policy.source === source).sort(compare);
 }
 
 function listIn(lists: Map<string, Policy[]>, key: string): Policy[] {
