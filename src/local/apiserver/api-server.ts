@@ -1,0 +1,116 @@
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { setMaxListeners } from 'node:events';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import { Authenticator, type Token } from './authenticator.ts';
+import { builtinKinds } from './builtin-kinds.ts';
+import { customKind } from './custom-kind.ts';
+import { Deletion } from './deletion.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { KindRegistry } from './kind.ts';
+import { ObjectService } from './object-service.ts';
+import { makeAjv } from './schema.ts';
+import { Store } from './store.ts';
+import { WatchHub } from './watch-hub.ts';
+import type { WatchLimits } from './watch-stream.ts';
+
+/** What an API server is made of. */
+export interface ApiServerOptions {
+  /** The database: a file, or `:memory:`. */
+  readonly storage: string;
+  /** CustomResourceDefinitions (apiextensions.k8s.io/v1), parsed. */
+  readonly crds: readonly unknown[];
+  readonly tokens: readonly Token[];
+  /** PEM; plain HTTP without. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How many changes watches can go back; 2,000 when not given. */
+  readonly historyLimit?: number;
+  readonly watchLimits?: WatchLimits;
+}
+
+/** Where to listen: an address, or a listening socket that was inherited. */
+export type ListenTarget = { readonly host: string; readonly port: number } | { readonly fd: number };
+
+/** A running API server. */
+export interface ApiServer {
+  /** Listens, perhaps in several places. @returns the port, for when it was 0; 0 for a socket that has none */
+  listen(target: ListenTarget): Promise<{ port: number }>;
+  /** Ends all connections and closes the database. */
+  close(): Promise<void>;
+}
+
+const WATCH_LIMITS: WatchLimits = { backlogBytes: 16 * 1024 * 1024, bookmarkMs: 30_000 };
+const FIRST_NAMESPACES = ['default', 'kube-system'];
+
+/**
+ * Starts an API server: the part of the Kubernetes API that our own parts, the demo and kubectl use.
+ *
+ * @throws Error for CustomResourceDefinitions that it can't serve, and a database that it can't open.
+ */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  return new EmbeddedApiServer(options);
+}
+
+class EmbeddedApiServer implements ApiServer {
+  readonly #store: Store;
+  readonly #dispatcher: Dispatcher;
+  readonly #tls: ApiServerOptions['tls'];
+  readonly #abort = new AbortController();
+  readonly #servers: Server[] = [];
+
+  constructor({ storage, crds, tokens, tls, clock, log, historyLimit, watchLimits = WATCH_LIMITS }: ApiServerOptions) {
+    const ajv = makeAjv();
+    const registry = new KindRegistry([...builtinKinds(ajv), ...crds.map((crd) => customKind(crd, ajv))]);
+    const store = new Store(storage, historyLimit);
+    const hub = new WatchHub();
+    const objects = new ObjectService(store, clock);
+    const deletion = new Deletion(store, objects, clock);
+    store.onChange = (change) => hub.publish(change);
+    const { signal } = this.#abort;
+    // One listener for each open watch.
+    setMaxListeners(0, signal);
+    this.#store = store;
+    this.#tls = tls;
+    const backend = { store, hub, clock, limits: watchLimits, objects, deletion };
+    const authenticator = new Authenticator(tokens);
+    this.#dispatcher = new Dispatcher({ registry, backend, authenticator, log, signal });
+    const namespaces = registry.byKey('namespaces');
+    for (const name of FIRST_NAMESPACES)
+      if (store.get('namespaces', '', name) === undefined)
+        objects.create(namespaces, '', { metadata: { name } }, { dryRun: false });
+  }
+
+  async listen(target: ListenTarget): Promise<{ port: number }> {
+    const server = this.#tls === undefined ? createServer() : createTlsServer(this.#tls);
+    server.on('request', (req, res) => void this.#dispatcher.handle(req, res));
+    // Watches last; only the wait for a request's head and body is bounded.
+    server.requestTimeout = 60_000;
+    this.#servers.push(server);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(target, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    const address = server.address();
+    return { port: typeof address === 'object' && address !== null ? address.port : 0 };
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await Promise.all(
+      this.#servers.map(
+        (server) =>
+          new Promise<void>((resolve) => {
+            server.close(() => resolve());
+            server.closeAllConnections();
+          }),
+      ),
+    );
+    this.#store.close();
+  }
+}

@@ -1,0 +1,138 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ApiObject, JsonObject } from './api-object.ts';
+import { bindPod } from './binding.ts';
+import { type Deletion, parseDeleteOptions } from './deletion.ts';
+import { mediaType, readBody, readObject, sendObject, sendText, unsupportedMediaType } from './http-exchange.ts';
+import { apiVersionOf, type Kind } from './kind.ts';
+import { list, listText, parsePage } from './list.ts';
+import type { ObjectService } from './object-service.ts';
+import type { ResourcePath } from './request-path.ts';
+import { parseSelection } from './selection.ts';
+import { badRequest, methodNotAllowed, noSuchPath, successStatus } from './status-error.ts';
+import { parseWatch, streamWatch, type WatchSources } from './watch-stream.ts';
+
+/** What the handlers of resources work on. */
+export interface Backend extends WatchSources {
+  readonly objects: ObjectService;
+  readonly deletion: Deletion;
+}
+
+/** One request for a resource, taken apart. */
+export interface ResourceRequest {
+  readonly kind: Kind;
+  readonly path: ResourcePath;
+  readonly query: URLSearchParams;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** Aborts when the server closes. */
+  readonly signal: AbortSignal;
+}
+
+const MERGE_PATCH = 'application/merge-patch+json';
+
+function isDryRun(query: URLSearchParams): boolean {
+  const values = query.getAll('dryRun').filter((value) => value !== '');
+  if (values.some((value) => value !== 'All')) throw badRequest(`dryRun must be All, not ${values.join(', ')}`);
+  return values.length > 0;
+}
+
+/** Answers a request for a collection: list, watch, create, delete all. */
+export async function handleCollection(request: ResourceRequest, backend: Backend): Promise<void> {
+  const { kind, path, query, req, res } = request;
+  switch (req.method) {
+    case 'GET':
+      if (['true', '1'].includes(query.get('watch') ?? '')) return watch(request, backend);
+      return listCollection(request, backend);
+    case 'POST': {
+      if (kind.namespaced && path.namespace === '') throw methodNotAllowed();
+      const body = await readObject(req);
+      const made = backend.objects.create(kind, path.namespace, body, { dryRun: isDryRun(query) });
+      return sendObject(res, 201, made);
+    }
+    case 'DELETE':
+      if (!kind.collectionDelete || (kind.namespaced && path.namespace === '')) throw methodNotAllowed();
+      return deleteCollection(request, backend);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+/** Answers a request for one object or its status. */
+export async function handleObject(request: ResourceRequest, backend: Backend): Promise<void> {
+  const { kind, path, query, req, res } = request;
+  const { namespace, name } = path;
+  if (kind.namespaced && namespace === '') throw noSuchPath();
+  if (path.subresource === 'binding' && kind.key === 'pods') {
+    if (req.method !== 'POST') throw methodNotAllowed();
+    bindPod(backend, kind, namespace, name, await readObject(req));
+    return sendObject(res, 201, successStatus());
+  }
+  if (path.subresource !== '' && !(path.subresource === 'status' && kind.hasStatus)) throw noSuchPath();
+  const subresource = path.subresource === 'status' ? 'status' : '';
+  const options = { subresource, dryRun: isDryRun(query) } as const;
+  switch (req.method) {
+    case 'GET':
+      return sendObject(res, 200, backend.objects.get(kind, namespace, name));
+    case 'PUT':
+      return sendObject(res, 200, backend.objects.replace(kind, namespace, name, await readObject(req), options));
+    case 'PATCH': {
+      if (mediaType(req) !== MERGE_PATCH) throw unsupportedMediaType(mediaType(req), [MERGE_PATCH]);
+      const patch = parsePatch(await readBody(req));
+      return sendObject(res, 200, backend.objects.mergePatch(kind, namespace, name, patch, options));
+    }
+    case 'DELETE':
+      if (subresource !== '') throw methodNotAllowed();
+      return deleteObject(request, backend);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function parsePatch(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw badRequest(`unable to read the patch as JSON: ${(error as Error).message}`);
+  }
+}
+
+function namespaceOf({ kind, path }: ResourceRequest): string | undefined {
+  return kind.namespaced && path.namespace !== '' ? path.namespace : undefined;
+}
+
+function listCollection(request: ResourceRequest, backend: Backend): void {
+  const { kind, query, res } = request;
+  const selection = parseSelection(kind, namespaceOf(request), query);
+  const result = list(backend.store, kind, selection, parsePage(query, backend.store));
+  sendText(res, 200, listText(kind, result));
+}
+
+async function watch(request: ResourceRequest, backend: Backend): Promise<void> {
+  const { kind, query, res, signal } = request;
+  const wanted = parseWatch(kind, parseSelection(kind, namespaceOf(request), query), query);
+  res.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+  res.flushHeaders();
+  await streamWatch(wanted, res, backend, signal);
+}
+
+async function deleteObject({ kind, path, query, req, res }: ResourceRequest, backend: Backend): Promise<void> {
+  const options = parseDeleteOptions(await readObject(req), query);
+  const { object, gone } = backend.deletion.delete(kind, path.namespace, path.name, options);
+  if (!gone || kind.key === 'pods') return sendObject(res, 200, object);
+  const { name, uid } = object.metadata;
+  const group = kind.group === '' ? {} : { group: kind.group };
+  sendObject(res, 200, successStatus({ name, ...group, kind: kind.plural, uid }));
+}
+
+async function deleteCollection(request: ResourceRequest, backend: Backend): Promise<void> {
+  const { kind, query, req, res } = request;
+  const options = parseDeleteOptions(await readObject(req), query);
+  const selection = parseSelection(kind, namespaceOf(request), query);
+  const { items, version } = list(backend.store, kind, selection, { limit: 0, start: undefined, exactly: undefined });
+  const deleted: JsonObject[] = items.map((text) => {
+    const { namespace = '', name } = (JSON.parse(text) as ApiObject).metadata;
+    return backend.deletion.delete(kind, namespace, name, options).object;
+  });
+  const metadata = { resourceVersion: `${version}` };
+  sendObject(res, 200, { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata, items: deleted });
+}

@@ -1,0 +1,144 @@
+import type { JsonObject } from './api-object.ts';
+
+/** One entry of `details.causes` of a Status. */
+export interface Cause {
+  readonly reason: string;
+  readonly message: string;
+  /** The path of the field, such as `spec.plans[0].cidr`. */
+  readonly field: string;
+}
+
+/** `details` of a Status. */
+export interface StatusDetails {
+  readonly name?: string;
+  readonly group?: string;
+  readonly kind?: string;
+  readonly uid?: string;
+  readonly causes?: readonly Cause[];
+}
+
+/** What is named in an error: a resource (`pods`) in its group, and mostly an object of it. */
+export interface Subject {
+  readonly group: string;
+  readonly plural: string;
+}
+
+/**
+ * A request that ends with a Status object (Kubernetes API conventions, "Response Status Kind"). Thrown by the
+ * handlers and turned into the answer in one place.
+ */
+export class StatusError extends Error {
+  readonly code: number;
+  readonly reason: string;
+  readonly details: StatusDetails | undefined;
+
+  constructor(code: number, reason: string, message: string, details?: StatusDetails) {
+    super(message);
+    this.name = 'StatusError';
+    this.code = code;
+    this.reason = reason;
+    this.details = details;
+  }
+
+  /** The Status object of the answer. */
+  toStatus(): JsonObject {
+    return {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message: this.message,
+      reason: this.reason,
+      ...(this.details === undefined ? {} : { details: this.details }),
+      code: this.code,
+    };
+  }
+}
+
+function qualified(s: Subject): string {
+  return s.group === '' ? s.plural : `${s.plural}.${s.group}`;
+}
+
+function detailsOf(s: Subject, name: string, causes?: readonly Cause[]): StatusDetails {
+  return {
+    ...(name === '' ? {} : { name }),
+    ...(s.group === '' ? {} : { group: s.group }),
+    kind: s.plural,
+    ...(causes === undefined ? {} : { causes }),
+  };
+}
+
+/** 400: the request itself makes no sense. */
+export function badRequest(message: string): StatusError {
+  return new StatusError(400, 'BadRequest', message);
+}
+
+/** 404: there is no such object. */
+export function notFound(s: Subject, name: string): StatusError {
+  return new StatusError(404, 'NotFound', `${qualified(s)} "${name}" not found`, detailsOf(s, name));
+}
+
+/** 404: there is nothing at this path. */
+export function noSuchPath(): StatusError {
+  return new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+}
+
+/** 405: the resource does not know this verb. */
+export function methodNotAllowed(): StatusError {
+  return new StatusError(
+    405,
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+    {},
+  );
+}
+
+/** 409: an object of that name is there. */
+export function alreadyExists(s: Subject, name: string): StatusError {
+  return new StatusError(409, 'AlreadyExists', `${qualified(s)} "${name}" already exists`, detailsOf(s, name));
+}
+
+/** 409: the object is not what the caller thinks it is. */
+export function conflict(s: Subject, name: string, why: string): StatusError {
+  const message = `Operation cannot be fulfilled on ${qualified(s)} "${name}": ${why}`;
+  return new StatusError(409, 'Conflict', message, detailsOf(s, name));
+}
+
+/** 403: not now or not here. */
+export function forbidden(s: Subject, name: string, why: string, causes?: readonly Cause[]): StatusError {
+  return new StatusError(
+    403,
+    'Forbidden',
+    `${qualified(s)} "${name}" is forbidden: ${why}`,
+    detailsOf(s, name, causes),
+  );
+}
+
+/** 422: the object breaks its kind's rules; `causes` say where. */
+export function invalid(kind: { group: string; kind: string }, name: string, causes: readonly Cause[]): StatusError {
+  const list = causes.map((c) => (c.field === '' ? c.message : `${c.field}: ${c.message}`));
+  const text = list.length === 1 ? list[0] : `[${list.join(', ')}]`;
+  const group = kind.group === '' ? '' : `.${kind.group}`;
+  return new StatusError(422, 'Invalid', `${kind.kind}${group} "${name}" is invalid: ${text}`, {
+    name,
+    ...(kind.group === '' ? {} : { group: kind.group }),
+    kind: kind.kind,
+    causes,
+  });
+}
+
+/** 410: the version asked for is older than the history that is kept, or of another history. */
+export function expired(message: string): StatusError {
+  return new StatusError(410, 'Expired', message);
+}
+
+/** The Status of a success that has no object to show. */
+export function successStatus(details?: StatusDetails): JsonObject {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    ...(details === undefined ? {} : { details }),
+  };
+}

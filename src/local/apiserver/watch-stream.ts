@@ -1,0 +1,136 @@
+import type { Writable } from 'node:stream';
+import type { Clock } from '../../lib/clock.ts';
+import { apiVersionOf, type Kind } from './kind.ts';
+import { selects, selectsAll, type Selection } from './selection.ts';
+import { StatusError, badRequest, invalid } from './status-error.ts';
+import type { Change, ChangeType, Store } from './store.ts';
+import type { WatchHub } from './watch-hub.ts';
+
+/** What a watch was asked for. */
+export interface WatchRequest {
+  readonly kind: Kind;
+  readonly selection: Selection;
+  /** Where to begin: after this version, or with what there is now (undefined). */
+  readonly since: number | undefined;
+  readonly bookmarks: boolean;
+  /** Undefined: as long as the client wants. */
+  readonly timeoutSeconds: number | undefined;
+}
+
+/** Bounds of a watch. */
+export interface WatchLimits {
+  /** Bytes that may wait for a slow client before it is cut off. */
+  readonly backlogBytes: number;
+  readonly bookmarkMs: number;
+}
+
+/** Reads the query of a watch. @throws StatusError 400, or 422 for sendInitialEvents. */
+export function parseWatch(kind: Kind, selection: Selection, query: URLSearchParams): WatchRequest {
+  if (query.has('sendInitialEvents'))
+    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
+      {
+        reason: 'FieldValueForbidden',
+        message: 'Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
+        field: 'sendInitialEvents',
+      },
+    ]);
+  const version = query.get('resourceVersion') ?? '';
+  if (!/^\d*$/.test(version)) throw badRequest(`resourceVersion ${JSON.stringify(version)} is no number`);
+  const timeout = Number(query.get('timeoutSeconds') ?? 0);
+  if (!Number.isInteger(timeout) || timeout < 0) throw badRequest('timeoutSeconds must be a number of seconds');
+  return {
+    kind,
+    selection,
+    since: version === '' || version === '0' ? undefined : Number(version),
+    bookmarks: ['true', '1'].includes(query.get('allowWatchBookmarks') ?? ''),
+    timeoutSeconds: timeout === 0 ? undefined : timeout,
+  };
+}
+
+/** What a change is for a watcher with a selection: entering it is ADDED, leaving it DELETED. */
+export function seenAs(change: Change, selection: Selection): ChangeType | undefined {
+  const before = change.previous !== undefined && selects(selection, change.previous);
+  const after = change.type !== 'DELETED' && selects(selection, change.object);
+  if (after) return before ? 'MODIFIED' : 'ADDED';
+  return before ? 'DELETED' : undefined;
+}
+
+function eventLine(change: Change, selection: Selection): string {
+  if (selectsAll(selection)) {
+    const { namespace } = selection;
+    if (namespace !== undefined && change.object.metadata.namespace !== namespace) return '';
+    return `{"type":"${change.type}","object":${change.text}}\n`;
+  }
+  const type = seenAs(change, selection);
+  if (type === undefined) return '';
+  if (type !== 'DELETED' || change.previous === undefined) return `{"type":"${type}","object":${change.text}}\n`;
+  // The last state that the watcher was meant to see, under the version at which it left.
+  const metadata = { ...change.previous.metadata, resourceVersion: String(change.version) };
+  return `{"type":"DELETED","object":${JSON.stringify({ ...change.previous, metadata })}}\n`;
+}
+
+/** Where watches get their events and time from. */
+export interface WatchSources {
+  readonly store: Store;
+  readonly hub: WatchHub;
+  readonly clock: Clock;
+  readonly limits: WatchLimits;
+}
+
+/**
+ * Writes one watch's events to `out`, a JSON object a line, until the client goes, `signal` aborts or the time is over.
+ * A version that is too old gives an ERROR event with a Status 410, as in Kubernetes.
+ */
+export async function streamWatch(
+  request: WatchRequest,
+  out: Writable,
+  { store, hub, clock, limits }: WatchSources,
+  signal: AbortSignal,
+): Promise<void> {
+  const { kind, selection } = request;
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  out.once('close', end);
+  signal.addEventListener('abort', end, { once: true });
+  const bookmark = (): void => {
+    const object = {
+      kind: kind.kind,
+      apiVersion: apiVersionOf(kind),
+      metadata: { resourceVersion: `${store.version}` },
+    };
+    out.write(`{"type":"BOOKMARK","object":${JSON.stringify(object)}}\n`);
+  };
+  let unsubscribe: (() => void) | undefined;
+  try {
+    for (const line of initialLines(request, store)) out.write(line);
+    const allowed = out.writableLength + limits.backlogBytes;
+    unsubscribe = hub.subscribe(kind.key, (change) => {
+      const line = eventLine(change, selection);
+      if (line !== '') out.write(line);
+      if (out.writableLength > allowed) out.destroy();
+    });
+    if (request.bookmarks && request.since === undefined) bookmark();
+    const endAt = request.timeoutSeconds === undefined ? Infinity : clock.now() + request.timeoutSeconds * 1_000;
+    while (!ended.signal.aborted && clock.now() < endAt) {
+      await clock.sleep(Math.min(limits.bookmarkMs, endAt - clock.now()), ended.signal).catch(() => undefined);
+      if (request.bookmarks && !ended.signal.aborted) bookmark();
+    }
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    out.write(`{"type":"ERROR","object":${JSON.stringify(error.toStatus())}}\n`);
+  } finally {
+    unsubscribe?.();
+    out.off('close', end);
+    signal.removeEventListener('abort', end);
+    out.end();
+  }
+}
+
+function* initialLines({ kind, selection, since }: WatchRequest, store: Store): Iterable<string> {
+  if (since !== undefined) {
+    for (const change of store.changesSince(kind.key, since)) yield eventLine(change, selection);
+    return;
+  }
+  for (const { text } of store.list(kind.key, { namespace: selection.namespace }))
+    if (selectsAll(selection) || selects(selection, JSON.parse(text))) yield `{"type":"ADDED","object":${text}}\n`;
+}
