@@ -22,13 +22,15 @@ export function requestCommand(to: Address, port: number): readonly string[] {
   return ['curl', '-sS', '-m', String(TIMEOUT_SECONDS), `http://${host}${port === 80 ? '' : `:${port}`}/`];
 }
 
-/** What a request came to; anything but the three outcomes is told in curl's words. */
-export function outcomeOf(result: ExecResult): Outcome | string {
+/** What a request came to: an `Outcome`, and anything else in curl's words. */
+export function outcomeOf(result: ExecResult): string {
   if (result.exitCode === 0) {
     const title = /<title>(.*?)<\/title>/i.exec(result.stdout)?.[1];
-    return title === 'Welcome to nginx!' ? 'the page' : `another page (${title ?? result.stdout.slice(0, 40)})`;
+    return title === 'Welcome to nginx!'
+      ? ('the page' satisfies Outcome)
+      : `another page (${title ?? result.stdout.slice(0, 40)})`;
   }
-  if (result.exitCode === TIMED_OUT) return 'a time-out';
-  if (result.exitCode === COULD_NOT_CONNECT && /refused/i.test(result.stderr)) return 'a refusal';
+  if (result.exitCode === TIMED_OUT) return 'a time-out' satisfies Outcome;
+  if (result.exitCode === COULD_NOT_CONNECT && /refused/i.test(result.stderr)) return 'a refusal' satisfies Outcome;
   return `status ${result.exitCode}: ${result.stderr.trim() || 'no words'}`;
 }
