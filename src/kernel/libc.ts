@@ -47,9 +47,7 @@ export interface LibnftablesCalls {
   nft_ctx_new(flags: number): Pointer;
   nft_ctx_free(context: Pointer): void;
   nft_ctx_buffer_output(context: Pointer): number;
-  nft_ctx_unbuffer_output(context: Pointer): number;
   nft_ctx_buffer_error(context: Pointer): number;
-  nft_ctx_unbuffer_error(context: Pointer): number;
   nft_ctx_get_output_buffer(context: Pointer): string;
   nft_ctx_get_error_buffer(context: Pointer): string;
   nft_run_cmd_from_buffer(context: Pointer, text: string): number;
@@ -96,9 +94,7 @@ export function libnftables(): LibnftablesCalls {
     nft_ctx_new: library.func('void *nft_ctx_new(uint32_t)'),
     nft_ctx_free: library.func('void nft_ctx_free(void *)'),
     nft_ctx_buffer_output: library.func('int nft_ctx_buffer_output(void *)'),
-    nft_ctx_unbuffer_output: library.func('int nft_ctx_unbuffer_output(void *)'),
     nft_ctx_buffer_error: library.func('int nft_ctx_buffer_error(void *)'),
-    nft_ctx_unbuffer_error: library.func('int nft_ctx_unbuffer_error(void *)'),
     nft_ctx_get_output_buffer: library.func('const char *nft_ctx_get_output_buffer(void *)'),
     nft_ctx_get_error_buffer: library.func('const char *nft_ctx_get_error_buffer(void *)'),
     nft_run_cmd_from_buffer: library.func('int nft_run_cmd_from_buffer(void *, const char *)'),

@@ -1,0 +1,225 @@
+import type { Address } from '../addr/address.ts';
+import type { Cidr } from '../addr/cidr.ts';
+import { addAddress } from './addresses.ts';
+import { familyOfText } from './address-bytes.ts';
+import {
+  createVeth,
+  deleteLink,
+  IPV4_DEVCONF_ACCEPT_REDIRECTS,
+  IPV4_DEVCONF_PROXY_ARP,
+  IPV4_DEVCONF_SEND_REDIRECTS,
+  setLink,
+} from './links.ts';
+import type { LinkChange } from './links.ts';
+import { setNeighbour } from './neighbours.ts';
+import type { NetlinkRequest } from './netlink-codec.ts';
+import { withNetns, withNetnsFd } from './netns.ts';
+import { addRoute, deleteRoute, replaceRoute, ROMANA_PROTOCOL } from './routes.ts';
+import type { Route } from './routes.ts';
+import { Rtnl } from './rtnl.ts';
+import { readSysctl, writeSysctl } from './sysctl.ts';
+
+/** How a pod is joined to its host: a veth pair, routed, with no bridge and no ARP or neighbour discovery. */
+export interface PodWiring {
+  /** The file of the pod's network namespace. */
+  readonly netnsPath: string;
+  /** The interface's name in the pod, e.g. `eth0`. */
+  readonly ifname: string;
+  /** The name of the host's end. */
+  readonly hostInterface: string;
+  readonly hostMac: string;
+  readonly podMac: string;
+  /** Of both ends, in bytes. */
+  readonly mtu: number;
+  /** The pod's addresses, at most one of a family, put on as /32 and /128. */
+  readonly addresses: readonly Address[];
+  /** What the pod sends everything to, one of each family of `addresses`. No interface needs to have them. */
+  readonly gateways: readonly Address[];
+}
+
+/** What is needed to take a pod's wiring away again. */
+export type PodAttachment = Pick<PodWiring, 'hostInterface' | 'addresses'>;
+
+/** A pod's wiring that lacks only the last step. */
+export interface PreparedPod {
+  /**
+   * Lets packets pass. When it fails, the veth is gone before the error is thrown.
+   *
+   * @throws KernelError
+   */
+  up(): void;
+  /** Takes the veth away again, instead of `up`. */
+  abort(): void;
+}
+
+/** RTPROT_STATIC: what the pod's own tools would call a route that was set by hand. */
+const STATIC_PROTOCOL = 4;
+const LOOPBACK_INDEX = 1;
+const MAX_CARRIER_LOOKS = 250;
+
+// The host must not learn routes from a pod, answer for others towards it, or send it elsewhere.
+const HOST_IPV4: LinkChange['ipv4'] = new Map([
+  [IPV4_DEVCONF_PROXY_ARP, 0],
+  [IPV4_DEVCONF_ACCEPT_REDIRECTS, 0],
+  [IPV4_DEVCONF_SEND_REDIRECTS, 0],
+]);
+
+/**
+ * Wires a pod: `preparePod` and `up`.
+ *
+ * @throws KernelError when the kernel refuses a step; everything that was made is gone by then.
+ */
+export function wirePod(host: Rtnl, wiring: PodWiring): void {
+  preparePod(host, wiring).up();
+}
+
+/**
+ * Does everything but letting packets pass, so that the endpoint's elements and policy can be put into the kernel
+ * before its first packet.
+ *
+ * @param host of the host's network namespace, which must be this thread's own.
+ * @throws KernelError when the kernel refuses a step; everything that was made is gone by then. EEXIST: the host
+ * interface, or `ifname` in the pod, is there already.
+ */
+export function preparePod(host: Rtnl, wiring: PodWiring): PreparedPod {
+  return withNetnsFd(wiring.netnsPath, (netns) => {
+    const hostEnd = { name: wiring.hostInterface, mac: wiring.hostMac, mtu: wiring.mtu };
+    const podEnd = { name: wiring.ifname, mac: wiring.podMac, mtu: wiring.mtu };
+    // Made with its other end in the pod from the start: moving it there later would take the kernel several ms.
+    const { index, peerIndex } = host.applyAndGet([createVeth(hostEnd, podEnd, netns)], wiring.hostInterface);
+    let pod: Rtnl | undefined;
+    try {
+      pod = withNetns(netns, () => {
+        setPodSysctls(wiring);
+        return Rtnl.open();
+      });
+      pod.apply(...podRequests(wiring, peerIndex));
+      setHostSysctls(wiring.hostInterface);
+      host.apply(...hostRequests(wiring, index));
+      return new PreparedLink(host, pod, wiring, index, peerIndex);
+    } catch (error) {
+      pod?.close();
+      host.apply(deleteLink(index));
+      throw error;
+    }
+  });
+}
+
+/**
+ * Stops a pod's traffic: its routes are gone and its interface is down when this returns, which is quick. The interface
+ * itself goes with `deleteLinks`, which is slow. Does nothing to what is not there.
+ */
+export function detachPod(host: Rtnl, { hostInterface, addresses }: PodAttachment): void {
+  const link = host.link(hostInterface);
+  // The kernel removes an interface's routes with it, so that without it there are none.
+  if (link === undefined) return;
+  host.apply(...addresses.map((address) => deleteRoute(routeTo(address, link.index))), {
+    ...setLink(link.index, { up: false }),
+    tolerate: ['ENODEV'],
+  });
+}
+
+/** Takes a pod's wiring away and waits until the kernel has done so (about 25 ms). Does nothing to what is not there. */
+export function unwirePod(host: Rtnl, hostInterface: string): void {
+  host.apply(deleteLink(hostInterface));
+}
+
+/** The route by which the host reaches a pod's address. */
+export function routeTo(address: Address, hostIndex: number): Route {
+  return { kind: 'unicast', dst: fullCidr(address), dev: hostIndex, protocol: ROMANA_PROTOCOL };
+}
+
+/** The route by which a pod reaches everything of its gateway's family. */
+export function defaultRoute(gateway: Address, podIndex: number): Route {
+  const dst = (familyOfText(gateway) === 4 ? '0.0.0.0/0' : '::/0') as Cidr;
+  return { kind: 'unicast', dst, via: gateway, dev: podIndex, onlink: true, protocol: STATIC_PROTOCOL };
+}
+
+class PreparedLink implements PreparedPod {
+  readonly #host: Rtnl;
+  readonly #pod: Rtnl;
+  readonly #wiring: PodWiring;
+  readonly #index: number;
+  readonly #peerIndex: number;
+
+  constructor(host: Rtnl, pod: Rtnl, wiring: PodWiring, index: number, peerIndex: number) {
+    this.#host = host;
+    this.#pod = pod;
+    this.#wiring = wiring;
+    this.#index = index;
+    this.#peerIndex = peerIndex;
+  }
+
+  up(): void {
+    try {
+      // The kernel takes routes only for an interface that is up, so they come right after, in the same call. One that
+      // a former owner of the address left behind is replaced.
+      const routes = this.#wiring.addresses.map((address) => replaceRoute(routeTo(address, this.#index)));
+      this.#host.apply(setLink(this.#index, { up: true }), ...routes);
+      this.#awaitCarrier();
+    } catch (error) {
+      this.#host.apply(deleteLink(this.#index));
+      throw error;
+    } finally {
+      this.#pod.close();
+    }
+  }
+
+  abort(): void {
+    this.#pod.close();
+    this.#host.apply(deleteLink(this.#index));
+  }
+
+  // The pod's end went up before it had a carrier, so the kernel starts its queue only when a worker of its own has
+  // seen the carrier, a fraction of a millisecond later; a packet that the pod sends before that is lost, and a TCP
+  // SYN is sent again only after a second. To ask for the state makes Linux 6.8 and newer do it at once.
+  #awaitCarrier(): void {
+    for (let look = 0; look < MAX_CARRIER_LOOKS; look += 1) {
+      const link = this.#pod.link(this.#peerIndex);
+      if (link === undefined || link.running) return;
+    }
+  }
+}
+
+function podRequests({ addresses, gateways, hostMac }: PodWiring, index: number): NetlinkRequest[] {
+  return [
+    setLink(LOOPBACK_INDEX, { up: true }),
+    ...addresses.map((address) => addAddress(index, address)),
+    setLink(index, { up: true }),
+    ...gateways.map((gateway) => setNeighbour(index, gateway, hostMac)),
+    ...gateways.map((gateway) => addRoute(defaultRoute(gateway, index))),
+  ];
+}
+
+function hostRequests({ addresses, podMac }: PodWiring, index: number): NetlinkRequest[] {
+  return [
+    // No link-local address: nobody talks to this end, and it would be one more that a pod could reach.
+    setLink(index, { linkLocal: false, ipv4: HOST_IPV4 }),
+    ...addresses.map((address) => setNeighbour(index, address, podMac)),
+  ];
+}
+
+/** Runs in the pod's network namespace. */
+function setPodSysctls({ ifname, addresses }: PodWiring): void {
+  const conf = `net/ipv6/conf/${ifname}`;
+  const disabled = readSysctl(`${conf}/disable_ipv6`);
+  if (disabled === undefined || !addresses.some((address) => familyOfText(address) === 6)) return;
+  // Some runtimes switch IPv6 off in every namespace that they make.
+  if (disabled !== '0') writeSysctl(`${conf}/disable_ipv6`, 0);
+  // The host end sends neither advertisements nor redirects, and there is nobody who could have the same address.
+  writeSysctl(`${conf}/accept_dad`, 0);
+  writeSysctl(`${conf}/accept_ra`, 0);
+  writeSysctl(`${conf}/accept_redirects`, 0);
+}
+
+function setHostSysctls(hostInterface: string): void {
+  const conf = `net/ipv6/conf/${hostInterface}`;
+  // A kernel without IPv6, or an MTU below its 1280.
+  if (readSysctl(`${conf}/accept_ra`) === undefined) return;
+  writeSysctl(`${conf}/accept_ra`, 0);
+  writeSysctl(`${conf}/accept_redirects`, 0);
+}
+
+function fullCidr(address: Address): Cidr {
+  return `${address}/${familyOfText(address) === 4 ? 32 : 128}` as Cidr;
+}
