@@ -187,7 +187,7 @@ export class EntryDecoder {
 
   #address(buffer: Buffer, start: number, family: Family): Address {
     if (family === 4) return cached(this.#ipv4, buffer.readUInt32BE(start), () => addressAt(buffer, start, 4));
-    return cached(this.#ipv6, buffer.latin1Slice(start, start + 16), () => addressAt(buffer, start, 6));
+    return cached(this.#ipv6, buffer.toString('latin1', start, start + 16), () => addressAt(buffer, start, 6));
   }
 }
 

@@ -16,8 +16,9 @@ export class LibNft implements Nft {
    */
   constructor({ netns }: { readonly netns?: string } = {}) {
     const { nft_ctx_new, nft_ctx_buffer_output, nft_ctx_buffer_error } = libnftables();
-    this.#context = nft_ctx_new(0);
     this.#netns = netns;
+    // Its socket is opened here and stays in this namespace; what it looks up in between must be there as well.
+    this.#context = this.#there(() => nft_ctx_new(0));
     if (this.#context === null || nft_ctx_buffer_output(this.#context) !== 0) throw outOfMemory();
     if (nft_ctx_buffer_error(this.#context) !== 0) throw outOfMemory();
   }
@@ -43,7 +44,11 @@ export class LibNft implements Nft {
 
   #command(text: string): string {
     if (this.#closed) throw new Error('LibNft: it is closed');
-    return this.#netns === undefined ? this.#commandHere(text) : withNetns(this.#netns, () => this.#commandHere(text));
+    return this.#there(() => this.#commandHere(text));
+  }
+
+  #there<T>(act: () => T): T {
+    return this.#netns === undefined ? act() : withNetns(this.#netns, act);
   }
 
   #commandHere(text: string): string {

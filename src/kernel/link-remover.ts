@@ -1,4 +1,5 @@
 import { deleteLinkGroup, setLink } from './links.ts';
+import type { NetlinkRequest } from './netlink-codec.ts';
 import { Rtnl } from './rtnl.ts';
 
 /** `Roma`: the interface group (linux/if_link.h, IFLA_GROUP) of interfaces of ours that wait for their removal. */
@@ -50,7 +51,11 @@ export class LinkRemover {
   }
 
   async #removeAll(names: ReadonlySet<string>): Promise<void> {
-    const moves = [...names].map((name) => ({ ...setLink(name, { group: REMOVAL_GROUP }), tolerate: ['ENODEV'] }));
+    const moves = [...names].map(moveToRemovalGroup);
     await this.#rtnl.applyAsync(...moves, deleteLinkGroup(REMOVAL_GROUP));
   }
+}
+
+function moveToRemovalGroup(name: string): NetlinkRequest {
+  return { ...setLink(name, { group: REMOVAL_GROUP }), tolerate: ['ENODEV'] };
 }

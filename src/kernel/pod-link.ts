@@ -10,7 +10,6 @@ import {
   IPV4_DEVCONF_SEND_REDIRECTS,
   setLink,
 } from './links.ts';
-import type { LinkChange } from './links.ts';
 import { setNeighbour } from './neighbours.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
 import { withNetns, withNetnsFd } from './netns.ts';
@@ -58,7 +57,7 @@ const LOOPBACK_INDEX = 1;
 const MAX_CARRIER_LOOKS = 250;
 
 // The host must not learn routes from a pod, answer for others towards it, or send it elsewhere.
-const HOST_IPV4: LinkChange['ipv4'] = new Map([
+const HOST_IPV4: ReadonlyMap<number, number> = new Map([
   [IPV4_DEVCONF_PROXY_ARP, 0],
   [IPV4_DEVCONF_ACCEPT_REDIRECTS, 0],
   [IPV4_DEVCONF_SEND_REDIRECTS, 0],
