@@ -178,8 +178,9 @@ export class HttpKubeClient implements KubeClient {
    */
   async *stream(path: string, signal?: AbortSignal, idleMs = 0): AsyncGenerator<Uint8Array, void, undefined> {
     const what = `GET ${this.#origin}${this.#prefix}${path}`;
-    const response = await this.#send('GET', path, { signal, idleMs });
+    let response: Dispatcher.ResponseData | undefined;
     try {
+      response = await this.#send('GET', path, { signal, idleMs });
       if (response.statusCode >= 300) throw await this.#refusal(what, response);
       for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
         this.#bytesReceived += chunk.length;
@@ -188,7 +189,7 @@ export class HttpKubeClient implements KubeClient {
     } catch (error) {
       throw explain(what, error, signal);
     } finally {
-      response.body.destroy();
+      response?.body.destroy();
     }
   }
 
@@ -205,8 +206,9 @@ export class HttpKubeClient implements KubeClient {
     const what = `${method} ${this.#origin}${this.#prefix}${path}`;
     const timeout = AbortSignal.timeout(this.#limits.requestMs);
     const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
-    const response = await this.#send(method, path, { ...request, signal, idleMs: this.#limits.requestMs });
+    let response: Dispatcher.ResponseData | undefined;
     try {
+      response = await this.#send(method, path, { ...request, signal, idleMs: this.#limits.requestMs });
       if (response.statusCode >= 300) throw await this.#refusal(what, response);
       const body = await readBody(response.body, this.#limits.answerBytes);
       this.#bytesReceived += body.length;
@@ -214,7 +216,7 @@ export class HttpKubeClient implements KubeClient {
     } catch (error) {
       throw explain(what, error, request.signal);
     } finally {
-      response.body.destroy();
+      response?.body.destroy();
     }
   }
 
@@ -229,26 +231,22 @@ export class HttpKubeClient implements KubeClient {
     const agent = await this.#agent;
     for (let attempt = 0; ; attempt += 1) {
       const auth = await authorization(this.connection, attempt > 0);
-      try {
-        const response = await agent.request({
-          origin: this.#origin,
-          path: this.#prefix + path,
-          method,
-          headers: {
-            accept: 'application/json',
-            'user-agent': 'romana',
-            ...(auth === undefined ? {} : { authorization: auth }),
-            ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
-          },
-          body: request.body === undefined ? null : JSON.stringify(request.body),
-          bodyTimeout: request.idleMs,
-          signal: request.signal ?? null,
-        });
-        if (response.statusCode !== 401 || attempt > 0 || this.connection.token === undefined) return response;
-        await response.body.dump();
-      } catch (error) {
-        throw explain(`${method} ${this.#origin}${this.#prefix}${path}`, error, request.signal);
-      }
+      const response = await agent.request({
+        origin: this.#origin,
+        path: this.#prefix + path,
+        method,
+        headers: {
+          accept: 'application/json',
+          'user-agent': 'romana',
+          ...(auth === undefined ? {} : { authorization: auth }),
+          ...(request.body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
+        },
+        body: request.body === undefined ? null : JSON.stringify(request.body),
+        bodyTimeout: request.idleMs,
+        signal: request.signal ?? null,
+      });
+      if (response.statusCode !== 401 || attempt > 0 || this.connection.token === undefined) return response;
+      await response.body.dump();
     }
   }
 }
