@@ -1,0 +1,174 @@
+import { isConflict, isNotFound, type KubeClient } from '../kube/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Meta } from '../objects/meta.ts';
+import { apiVersionOf, HOSTS, NAMESPACES, NETWORKS, NODES, TENANTS, type Resource } from '../objects/resources.ts';
+import { isJsonObject } from '../objects/field.ts';
+import { claimName, ID_CLAIMS, idClaimToJson, parseIdClaim } from './id-claim.ts';
+import { networkStatusToJson } from './network-status.ts';
+import { NAMESPACE_UID_ANNOTATION, type Action, type HostSpec } from './state.ts';
+
+/** What was written of a list of actions. */
+export interface Applied {
+  readonly done: readonly Action[];
+  /** Actions that rest on something that is no longer so; another look at the cluster decides what comes of them. */
+  readonly outdated: readonly Action[];
+}
+
+/** The part of the API that writes use. */
+export type WriteClient = Pick<KubeClient, 'get' | 'create' | 'patch' | 'delete'>;
+
+/**
+ * Makes the writes, one after the other, until `signal` is aborted. Every one carries what it rests on as a
+ * precondition, so one that comes too late, by whatever leader, changes nothing. Throws what else goes wrong.
+ */
+export async function applyActions(
+  client: WriteClient,
+  clock: Clock,
+  actions: readonly Action[],
+  signal: AbortSignal,
+): Promise<Applied> {
+  const done: Action[] = [];
+  const outdated: Action[] = [];
+  for (const action of actions) {
+    signal.throwIfAborted();
+    try {
+      const current = await applyOne(client, clock, action);
+      (current ? done : outdated).push(action);
+    } catch (error) {
+      if (!isConflict(error) && !isNotFound(error)) {
+        throw new Error(`cannot ${describeAction(action)}`, { cause: error });
+      }
+      outdated.push(action);
+    }
+  }
+  return { done, outdated };
+}
+
+/** An action in words, for logs: "give tenant id 3 to tenant-a". */
+export function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'create-claim':
+      return `claim ${action.claim.kind.toLowerCase()} id ${action.claim.id} for ${action.claim.holder.name}`;
+    case 'release-claim':
+      return `release ${action.claim.kind.toLowerCase()} id ${action.claim.id} of ${action.claim.holder.name}`;
+    case 'delete-claim':
+      return `free the id of claim ${action.meta.name}`;
+    case 'create-host':
+      return `make host ${action.name} with id ${action.spec.id}`;
+    case 'update-host':
+      return `update host ${action.meta.name}`;
+    case 'delete-host':
+      return `remove host ${action.host.meta.name} with id ${action.host.id}`;
+    case 'create-tenant':
+      return `make tenant ${action.namespace.name}`;
+    case 'set-tenant':
+      return `set the ids of tenant ${action.meta.name}`;
+    case 'delete-tenant':
+      return `remove tenant ${action.meta.name}`;
+    case 'set-network-status':
+      return `set the status of network ${action.network.meta.name}`;
+  }
+}
+
+/** @returns false when the API server knows better than our copy of it, and nothing was written. */
+async function applyOne(client: WriteClient, clock: Clock, action: Action): Promise<boolean> {
+  switch (action.kind) {
+    case 'create-claim':
+      await client.create(ID_CLAIMS, idClaimToJson(action.claim));
+      return true;
+    case 'release-claim': {
+      const { meta, holder } = action.claim;
+      if ((await uidOf(client, TENANTS, holder.name)) === holder.uid) return false;
+      await client.patch(ID_CLAIMS, meta.name, { metadata: version(meta), spec: { released: true } });
+      return true;
+    }
+    case 'delete-claim':
+      return remove(client, ID_CLAIMS, action.meta);
+    case 'create-host': {
+      const metadata = { name: action.name };
+      await client.create(HOSTS, { ...typeOf(HOSTS), metadata, spec: hostSpecToJson(action.spec) });
+      return true;
+    }
+    case 'update-host':
+      await client.patch(HOSTS, action.meta.name, {
+        metadata: version(action.meta),
+        spec: { ...hostSpecToJson(action.spec), labels: labelsPatch(action.before, action.spec) },
+      });
+      return true;
+    case 'delete-host':
+      if (await isJustified(client, action)) return remove(client, HOSTS, action.host.meta);
+      return false;
+    case 'create-tenant': {
+      const { name, uid } = action.namespace;
+      const metadata = { name, annotations: { [NAMESPACE_UID_ANNOTATION]: uid } };
+      await client.create(TENANTS, { ...typeOf(TENANTS), metadata });
+      return true;
+    }
+    case 'set-tenant': {
+      const patch = { metadata: version(action.meta), status: action.status };
+      await client.patch(TENANTS, action.meta.name, patch, { subresource: 'status' });
+      return true;
+    }
+    case 'delete-tenant': {
+      const namespace = action.meta.annotations.get(NAMESPACE_UID_ANNOTATION);
+      const found = await uidOf(client, NAMESPACES, action.meta.name);
+      if (found !== undefined && (namespace === undefined || found === namespace)) return false;
+      return remove(client, TENANTS, action.meta);
+    }
+    case 'set-network-status': {
+      const { meta, since } = action.network;
+      const status = networkStatusToJson(action.status, since, new Date(clock.now()).toISOString());
+      await client.patch(NETWORKS, meta.name, { metadata: version(meta), status }, { subresource: 'status' });
+      return true;
+    }
+  }
+}
+
+async function isJustified(client: WriteClient, action: Extract<Action, { kind: 'delete-host' }>): Promise<boolean> {
+  const { id, meta } = action.host;
+  if (action.because === 'no-node') return (await read(client, NODES, meta.name)) === undefined;
+  const claim = parseIdClaim(await read(client, ID_CLAIMS, claimName('Host', id)));
+  return !claim.ok || claim.value.holder.name !== meta.name;
+}
+
+async function remove(client: WriteClient, resource: Resource, meta: Meta): Promise<true> {
+  await client.delete(resource, meta.name, { uid: meta.uid, resourceVersion: meta.resourceVersion });
+  return true;
+}
+
+/** The uid of the object of that name as the API server has it now; undefined when there is none. */
+async function uidOf(client: WriteClient, resource: Resource, name: string): Promise<string | undefined> {
+  const object = await read(client, resource, name);
+  if (object === undefined) return undefined;
+  const metadata = isJsonObject(object) ? object['metadata'] : undefined;
+  const uid = isJsonObject(metadata) ? metadata['uid'] : undefined;
+  return typeof uid === 'string' ? uid : '';
+}
+
+async function read(client: WriteClient, resource: Resource, name: string): Promise<unknown> {
+  try {
+    return await client.get(resource, name);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+function typeOf(resource: Resource): { apiVersion: string; kind: string } {
+  return { apiVersion: apiVersionOf(resource), kind: resource.kind };
+}
+
+function version(meta: Meta): { resourceVersion: string; uid: string } {
+  return { resourceVersion: meta.resourceVersion, uid: meta.uid };
+}
+
+function hostSpecToJson(spec: HostSpec): object {
+  const { id, ranges, addresses, labels } = spec;
+  return { id, ranges, addresses, labels: Object.fromEntries(labels) };
+}
+
+/** In a merge patch (RFC 7396) only null takes a member away. */
+function labelsPatch(before: HostSpec, after: HostSpec): object {
+  const gone = [...before.labels.keys()].filter((key) => !after.labels.has(key));
+  return { ...Object.fromEntries(gone.map((key) => [key, null])), ...Object.fromEntries(after.labels) };
+}

@@ -1,0 +1,401 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { FakeClock } from '../lib/fake-clock.ts';
+import { parseDemoPolicy } from '../objects/demo-policy.ts';
+import { HOST_REPORTS, HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
+import { parseHost } from '../objects/host.ts';
+import { parseTenant } from '../objects/tenant.ts';
+import { demoPolicy } from '../policy/from-demo.ts';
+import { unwrap } from '../lib/result.ts';
+import { applyActions } from './apply.ts';
+import { assign } from './assign.ts';
+import { FakeApi } from './fake-api.ts';
+import { ID_CLAIMS, parseIdClaim } from './id-claim.ts';
+import type { ClusterState } from './state.ts';
+
+const SMALL = { cidr: '10.0.0.0/8', hostBits: 2, tenantBits: 2, segmentBits: 2, endpointBits: 18 };
+const never = new AbortController().signal;
+
+async function makeApi(spec: object = {}): Promise<FakeApi> {
+  const api = new FakeApi();
+  await api.create(NETWORKS, { metadata: { name: 'default' }, spec });
+  return api;
+}
+
+/** Assigns and applies until nothing is left to be done. */
+async function settle(api: FakeApi): Promise<ReturnType<typeof assign>> {
+  for (let round = 0; round < 20; round++) {
+    const assignment = assign(api.state());
+    if (assignment.actions.length === 0) return assignment;
+    const { outdated } = await applyActions(api, new FakeClock(), assignment.actions, never);
+    assert.deepEqual(outdated, []);
+  }
+  assert.fail(`does not come to rest: ${JSON.stringify(assign(api.state()).actions)}`);
+}
+
+const addNode = (api: FakeApi, name: string, addresses: string[] = [], labels: object = {}) =>
+  api.create(NODES, {
+    metadata: { name, labels },
+    status: { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) },
+  });
+
+async function addPod(api: FakeApi, namespace: string, name: string, labels: object = {}, spec: object = {}) {
+  const known = api.list(NAMESPACES).some(({ metadata }) => (metadata as { name: string }).name === namespace);
+  if (!known) await api.create(NAMESPACES, { metadata: { name: namespace } });
+  await api.create(PODS, { metadata: { name, labels }, spec }, namespace);
+}
+
+const hosts = (api: FakeApi) => api.read(HOSTS, parseHost);
+const tenants = (api: FakeApi) => api.read(TENANTS, parseTenant);
+const releases = (api: FakeApi) =>
+  ((api.list(NETWORKS)[0]?.['status'] ?? {}) as { releases?: readonly string[] }).releases ?? [];
+const segments = (api: FakeApi, tenant: string) =>
+  Object.fromEntries((tenants(api).get(tenant)?.segments ?? []).map(({ name, id }) => [name, id]));
+
+test('assign gives Nodes the host ids from 0 in order, with ranges, addresses and labels', async () => {
+  const api = await makeApi();
+  for (const name of ['minion10', 'minion2', 'master']) await addNode(api, name, ['192.168.99.10'], { zone: 'a' });
+  await settle(api);
+  assert.deepEqual([...hosts(api).values()].map(({ meta, id }) => [meta.name, id]).toSorted(), [
+    ['master', 0],
+    ['minion10', 2],
+    ['minion2', 1],
+  ]);
+  const minion2 = hosts(api).get('minion2');
+  assert.deepEqual(minion2?.ranges, ['10.1.0.0/16', 'fd00:10:0:0:1::/80']);
+  assert.deepEqual(minion2?.addresses, ['192.168.99.10']);
+  assert.deepEqual(minion2?.labels, new Map([['zone', 'a']]));
+});
+
+test('assign follows the addresses and labels of a Node, also labels that go', async () => {
+  const api = await makeApi();
+  await addNode(api, 'n1', ['192.168.99.10'], { old: '1', kept: '1' });
+  await settle(api);
+  await api.patch(NODES, 'n1', {
+    metadata: { labels: { old: null, kept: '2' } },
+    status: { addresses: [{ type: 'InternalIP', address: 'fd00:99::10' }] },
+  });
+  await settle(api);
+  assert.deepEqual(hosts(api).get('n1')?.addresses, ['fd00:99::10']);
+  assert.deepEqual(hosts(api).get('n1')?.labels, new Map([['kept', '2']]));
+});
+
+test('assign removes the Host of a Node that is gone and gives the same id when it comes back', async () => {
+  const api = await makeApi();
+  for (const name of ['a', 'b']) await addNode(api, name);
+  await settle(api);
+  await api.delete(NODES, 'a');
+  await settle(api);
+  assert.deepEqual([...hosts(api).keys()], ['b']);
+  await addNode(api, 'c');
+  await settle(api);
+  await addNode(api, 'a');
+  await settle(api);
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => hosts(api).get(name)?.id),
+    [0, 1, 2],
+  );
+});
+
+test('assign skips host ids that reserved CIDRs take and that do not fit every family, and says what is left', async () => {
+  const six = { cidr: 'fd00:10::/64', hostBits: 16, tenantBits: 16, segmentBits: 16, endpointBits: 16 };
+  const reservedCIDRs = ['10.64.0.0/16', 'fd00:10:0:0:2::/80', '192.168.0.0/16'];
+  const api = await makeApi({ plans: [SMALL, six], reservedCIDRs });
+  for (const name of ['a', 'b', 'c']) await addNode(api, name);
+  const { warnings } = await settle(api);
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => hosts(api).get(name)?.id),
+    [0, 3, undefined],
+  );
+  assert.deepEqual(
+    warnings.map(({ about, reason }) => [about.name, reason]),
+    [['c', 'NoHostIds']],
+  );
+  const status = api.list(NETWORKS)[0]?.['status'] as { hostIdsLeft: number; reservedHostIds: string[] };
+  assert.deepEqual([status.hostIdsLeft, status.reservedHostIds], [0, ['1-2']]);
+});
+
+test('assign refuses a plan only when no host id is left', async () => {
+  const api = await makeApi({ plans: [SMALL], reservedCIDRs: ['10.0.0.0/8'] });
+  await addNode(api, 'a');
+  const { warnings } = await settle(api);
+  assert.deepEqual([hosts(api).size, warnings[0]?.reason], [0, 'NoHostIds']);
+});
+
+test('assign refuses another plan while a Host holds the old one, and takes it when none does', async () => {
+  const api = await makeApi();
+  await addNode(api, 'a');
+  await settle(api);
+  await api.patch(NETWORKS, 'default', { spec: { plans: [SMALL] } });
+  await addNode(api, 'b');
+  const { warnings } = await settle(api);
+  assert.match(warnings[0]?.message ?? '', /host a \(id 0\) has 10\.0\.0\.0\/16 .* would have 10\.0\.0\.0\/10/);
+  assert.equal(hosts(api).has('b'), false);
+  for (const name of ['a', 'b']) await api.delete(NODES, name);
+  await settle(api);
+  await addNode(api, 'a');
+  await settle(api);
+  assert.deepEqual(hosts(api).get('a')?.ranges, ['10.0.0.0/10']);
+});
+
+test('assign says in the status why a Network cannot be read', async () => {
+  const api = await makeApi({ plans: [{ ...SMALL, endpointBits: 17 }] });
+  const { warnings } = await settle(api);
+  assert.match(warnings[0]?.message ?? '', /spec\.plans\[0\].*8 \+ 2 \+ 2 \+ 2 \+ 17 = 31/);
+});
+
+test('assign gives tenant ids from 1 to namespaces with pods; hostNetwork pods and empty namespaces take none', async () => {
+  const api = await makeApi();
+  await api.create(NAMESPACES, { metadata: { name: 'empty' } });
+  await addPod(api, 'system', 'proxy', { segment: 'x' }, { hostNetwork: true });
+  await addPod(api, 'a', 'p1');
+  await settle(api);
+  await addPod(api, 'b', 'p1');
+  await settle(api);
+  assert.deepEqual(
+    [...tenants(api).values()].map(({ meta, id, pooled }) => [meta.name, id, pooled]),
+    [
+      ['a', 1, false],
+      ['b', 2, false],
+    ],
+  );
+});
+
+test('R38: assign gives every value of the segment label its own id, and none to pods without the label', async () => {
+  const api = await makeApi();
+  for (const [name, labels] of Object.entries({ p1: {}, p2: { segment: '' }, p3: { segment: 'default' } })) {
+    await addPod(api, 'a', name, labels);
+  }
+  await settle(api);
+  assert.deepEqual(segments(api, 'a'), { '': 1, default: 2 });
+});
+
+test('assign gives segment ids to what a policy names first, in its own namespace only', async () => {
+  const api = await makeApi();
+  await addPod(api, 'a', 'p1', { segment: 'frontend' });
+  await addPod(api, 'b', 'p1');
+  await settle(api);
+  const policy = {
+    apiVersion: 'demo.romana.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'pol1', namespace: 'a' },
+    spec: { podSelector: { segment: 'backend' }, allowIncoming: { from: [{ pods: { segment: 'admin', role: 'x' } }] } },
+  };
+  api.policies = [demoPolicy(unwrap(parseDemoPolicy(policy)))];
+  await settle(api);
+  assert.deepEqual(segments(api, 'a'), { frontend: 1, admin: 2, backend: 3 });
+  assert.deepEqual(segments(api, 'b'), {});
+});
+
+test('assign lets the 40th namespace use the shared pool of the narrow family, with a warning', async () => {
+  const api = await makeApi();
+  for (let i = 1; i <= 40; i++) await addPod(api, `t${i}`, 'p', { segment: 's' });
+  const { warnings } = await settle(api);
+  const ids = [...tenants(api).values()].map(({ id }) => id).toSorted((a, b) => a - b);
+  assert.deepEqual(
+    ids,
+    Array.from({ length: 40 }, (_, i) => i + 1),
+  );
+  assert.equal(warnings.length, 25);
+  assert.match(
+    warnings[0]?.message ?? '',
+    /10\.0\.0\.0\/8:8,4,4,8 has 15 tenant ids .* IPv4 addresses of the shared pool/,
+  );
+});
+
+test('assign pools a namespace when no family has an id, and takes it out only when it has no pods', async () => {
+  const api = await makeApi({ plans: [SMALL] });
+  for (const name of ['a', 'b', 'c', 'd']) await addPod(api, name, 'p', { segment: 's' });
+  const { warnings } = await settle(api);
+  assert.deepEqual(tenants(api).get('d')?.pooled, true);
+  assert.deepEqual(
+    warnings.map(({ about, reason }) => [about.name, reason]),
+    [['d', 'SharedPool']],
+  );
+  await api.delete(PODS, 'p', { namespace: 'a' });
+  await api.delete(NAMESPACES, 'a');
+  await settle(api); // no host: nobody has to acknowledge
+  assert.deepEqual([tenants(api).get('d')?.id, tenants(api).get('d')?.pooled], [0, true]);
+  await api.delete(PODS, 'p', { namespace: 'd' });
+  await settle(api);
+  assert.deepEqual([tenants(api).get('d')?.id, tenants(api).get('d')?.pooled], [1, false]);
+});
+
+test('assign pools the segments that find no id, and warns', async () => {
+  const api = await makeApi({ plans: [SMALL] });
+  for (const segment of ['s1', 's2', 's3', 's4']) await addPod(api, 'a', segment, { segment });
+  const { warnings } = await settle(api);
+  assert.deepEqual(segments(api, 'a'), { s1: 1, s2: 2, s3: 3, s4: 0 });
+  assert.deepEqual(
+    warnings.map(({ reason }) => reason),
+    ['SegmentsInSharedPool'],
+  );
+  await api.delete(PODS, 's4', { namespace: 'a' });
+  await settle(api);
+  assert.deepEqual(segments(api, 'a'), { s1: 1, s2: 2, s3: 3 });
+});
+
+test('R33: assign gives a tenant id to a new owner only when every agent has acknowledged and none reports it', async () => {
+  const api = await makeApi({ plans: [SMALL] });
+  for (const name of ['n1', 'n2']) {
+    await addNode(api, name);
+    await api.create(HOST_REPORTS, { metadata: { name }, status: {} });
+  }
+  for (const name of ['a', 'b', 'c']) await addPod(api, name, 'p');
+  await settle(api);
+  const uid = tenants(api).get('a')?.meta.uid;
+  await api.delete(PODS, 'p', { namespace: 'a' });
+  await api.delete(NAMESPACES, 'a');
+  await addPod(api, 'd', 'p');
+  await settle(api);
+  assert.equal(tenants(api).get('d')?.pooled, true);
+  assert.deepEqual(releases(api), [uid]);
+  const leases = [{ tenant: 1, segment: 0, count: 1 }];
+  await api.patch(HOST_REPORTS, 'n1', { status: { acknowledged: [uid] } });
+  await settle(api);
+  await api.patch(HOST_REPORTS, 'n2', { status: { acknowledged: [uid], leases } });
+  await settle(api);
+  assert.ok(api.read(ID_CLAIMS, parseIdClaim).has('tenant-1'));
+  await api.patch(HOST_REPORTS, 'n2', { status: { leases: [] } });
+  await settle(api);
+  await addPod(api, 'e', 'p');
+  await settle(api);
+  assert.equal(tenants(api).get('e')?.id, 1);
+});
+
+test('R33: assign gives no tenant or segment id that an agent reports, although nothing says whose it is', async () => {
+  const api = await makeApi();
+  const leases = [
+    { tenant: 1, segment: 0, count: 1 },
+    { tenant: 2, segment: 1, count: 1 },
+  ];
+  await api.create(HOST_REPORTS, { metadata: { name: 'n1' }, status: { leases } });
+  await addPod(api, 'a', 'p', { segment: 's' });
+  await settle(api);
+  assert.equal(tenants(api).get('a')?.id, 3);
+});
+
+test('assign makes the Tenant of a namespace anew that was deleted and made again under the same name', async () => {
+  const api = await makeApi();
+  await addPod(api, 'a', 'p');
+  await addNode(api, 'n1');
+  await settle(api);
+  for (const act of ['delete', 'create'] as const) {
+    if (act === 'create') await addPod(api, 'a', 'p');
+    else await api.delete(PODS, 'p', { namespace: 'a' }).then(() => api.delete(NAMESPACES, 'a'));
+  }
+  await settle(api);
+  assert.equal(tenants(api).get('a')?.id, 2);
+});
+
+test('assign changes nothing that hangs on objects that cannot be read', async () => {
+  const api = await makeApi();
+  await addNode(api, 'n1');
+  await addPod(api, 'a', 'p');
+  await settle(api);
+  const state = { ...api.state(), nodes: new Map(), namespaces: new Map(), unreadable: new Set(['n1', 'a']) };
+  assert.deepEqual(assign(state).actions, []);
+});
+
+type Kind = Exclude<keyof ClusterState, 'unreadable'>;
+const KINDS: readonly Kind[] = [
+  'network',
+  'nodes',
+  'namespaces',
+  'pods',
+  'policies',
+  'hosts',
+  'tenants',
+  'reports',
+  'claims',
+];
+const NAMES = ['a', 'b', 'c', 'd', 'e'];
+
+/** A leader whose copies of the kinds are of different ages and who may be stopped between any two writes. */
+interface Leader {
+  state: ClusterState;
+  pending: ReturnType<typeof assign>['actions'];
+}
+
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('write' as const), leader: fc.nat(1) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('plan' as const), leader: fc.nat(1) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('see' as const),
+      leader: fc.nat(1),
+      kinds: fc.subarray([...KINDS], { minLength: 1 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('toggle-node' as const, 'toggle-namespace' as const, 'acknowledge' as const),
+      name: fc.constantFrom(...NAMES),
+    }),
+  },
+);
+
+function assertUnique(api: FakeApi): void {
+  const hostIds = [...hosts(api).values()].map(({ id }) => id);
+  assert.equal(new Set(hostIds).size, hostIds.length, `host ids ${hostIds.join()}`);
+  const ids = [...tenants(api).values()].map(({ id }) => id).filter((id) => id !== 0);
+  assert.equal(new Set(ids).size, ids.length, `tenant ids ${ids.join()}`);
+}
+
+async function toggle(api: FakeApi, kind: 'node' | 'namespace', name: string): Promise<void> {
+  if (kind === 'node') {
+    if (api.state().nodes.has(name)) await api.delete(NODES, name);
+    else await addNode(api, name);
+  } else if (api.state().namespaces.has(name)) {
+    await api.delete(PODS, 'p', { namespace: name });
+    await api.delete(NAMESPACES, name);
+  } else {
+    await addPod(api, name, 'p', { segment: name });
+  }
+}
+
+/** What an agent does that has seen everything: it means nobody by the Tenants that are gone. */
+async function acknowledge(api: FakeApi, name: string): Promise<void> {
+  if (!api.state().reports.has(name)) await api.create(HOST_REPORTS, { metadata: { name }, status: {} });
+  await api.patch(HOST_REPORTS, name, { status: { acknowledged: releases(api) } });
+}
+
+test('R33: two leaders with copies of any age, stopped at any point, never give one id twice', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 150 }), async (steps) => {
+      const api = await makeApi({ plans: [{ ...SMALL, hostBits: 3, endpointBits: 17 }] });
+      const leaders: readonly Leader[] = [0, 1].map(() => ({ state: api.state(), pending: [] }));
+      for (const step of steps) {
+        if (step.do === 'toggle-node') await toggle(api, 'node', step.name);
+        else if (step.do === 'toggle-namespace') await toggle(api, 'namespace', step.name);
+        else if (step.do === 'acknowledge') await acknowledge(api, step.name);
+        else {
+          const leader = leaders['leader' in step ? step.leader : 0];
+          assert.ok(leader);
+          if (step.do === 'see') {
+            const now = api.state();
+            const seen = Object.fromEntries(step.kinds.map((kind) => [kind, now[kind]]));
+            leader.state = { ...leader.state, ...seen };
+          } else if (step.do === 'plan') {
+            leader.pending = assign(leader.state).actions;
+          } else {
+            await applyActions(api, new FakeClock(), leader.pending.slice(0, 1), never);
+            leader.pending = leader.pending.slice(1);
+          }
+        }
+        assertUnique(api);
+      }
+      const before = hosts(api);
+      await settle(api);
+      assertUnique(api);
+      // Who has an id keeps it as long as it is there.
+      for (const [name, host] of hosts(api)) assert.equal(before.get(name)?.id ?? host.id, host.id);
+      assert.equal(hosts(api).size, api.state().nodes.size);
+      assert.equal(tenants(api).size, api.state().namespaces.size);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,88 @@
+import { countFreeIds } from '../addr/ids.ts';
+import { formatPlan } from '../addr/plan.ts';
+import type { Network } from '../objects/network.ts';
+import { assignHosts, hostsWithoutNode } from './assign-hosts.ts';
+import { assignTenants } from './assign-tenants.ts';
+import { advanceReleases, pendingReleases } from './releases.ts';
+import { hostIds, rangesOf, reservedHostIds } from './id-space.ts';
+import { formatIdRange, networkStatusText, type NetworkStatus, type ObservedNetwork } from './network-status.ts';
+import type { Action, Assignment, ClusterState, Warning } from './state.ts';
+
+/**
+ * What has to be written so that every Node has its Host and every namespace with pods its Tenant. Pure. Applied
+ * and observed again and again it comes to rest; each round takes the next step of everything, and no step relies on
+ * an unconfirmed one: a claim is created in one round and used in a later one that has seen it (docs/adr/0002-ids.md).
+ */
+export function assign(state: ClusterState): Assignment {
+  const { network: observed } = state;
+  if (observed === undefined) return { actions: [], warnings: [] };
+  const status = networkStatus(observed, state);
+  const stale = networkStatusText(status) !== observed.statusText;
+  const report: Action[] = stale ? [{ kind: 'set-network-status', network: observed, status }] : [];
+  const { network } = observed;
+  if (network === undefined || status.accepted.status === 'False') {
+    // Nothing is given under a plan that can't be; what frees the cluster for another plan still happens.
+    return { actions: [...report, ...hostsWithoutNode(state)], warnings: [refused(observed, status)] };
+  }
+  const hosts = assignHosts(network, state);
+  const tenants = assignTenants(network, state);
+  return {
+    actions: [...hosts.actions, ...tenants.actions, ...advanceReleases(state), ...report],
+    warnings: [...hosts.warnings, ...tenants.warnings],
+  };
+}
+
+/** What the Network's status has to say. */
+export function networkStatus(observed: ObservedNetwork, state: ClusterState): NetworkStatus {
+  const { network, fault } = observed;
+  const releases = pendingReleases(state);
+  if (network === undefined) {
+    const accepted = { status: 'False', reason: 'Invalid', message: fault } as const;
+    return { hostIdsLeft: 0, reservedHostIds: [], releases, accepted };
+  }
+  const reserved = reservedHostIds(network);
+  const range = hostIds(network);
+  const hostIdsLeft = countFreeIds(range, { taken: takenHostIds(state), excluded: reserved });
+  const usable = countFreeIds(range, { taken: new Set(), excluded: reserved });
+  return {
+    hostIdsLeft,
+    reservedHostIds: reserved.map(formatIdRange),
+    releases,
+    accepted: heldByHosts(network, state) ?? noHostIds(network, usable) ?? allRight(network),
+  };
+}
+
+function takenHostIds(state: ClusterState): ReadonlySet<number> {
+  const taken = new Set([...state.hosts.values()].map(({ id }) => id));
+  for (const claim of state.claims.values()) if (claim.kind === 'Host') taken.add(claim.id);
+  return taken;
+}
+
+function heldByHosts(network: Network, state: ClusterState): NetworkStatus['accepted'] | undefined {
+  for (const host of state.hosts.values()) {
+    if (!state.nodes.has(host.meta.name) && !state.unreadable.has(host.meta.name)) continue;
+    const ranges = rangesOf(network, host.id);
+    if (ranges?.length === host.ranges.length && ranges.every((range) => host.ranges.includes(range))) continue;
+    const message =
+      `the address plan cannot change while hosts hold it: host ${host.meta.name} (id ${host.id}) has ` +
+      `${host.ranges.join(' and ')}, under this plan it would have ${ranges?.join(' and ') ?? 'no range'}; ` +
+      'put the old plan back, or remove all nodes first';
+    return { status: 'False', reason: 'HeldByHosts', message };
+  }
+  return undefined;
+}
+
+function noHostIds(network: Network, usable: number): NetworkStatus['accepted'] | undefined {
+  if (usable > 0) return undefined;
+  const message = `reserved CIDRs (${network.reservedCIDRs.join(', ')}) overlap the ranges of all host ids`;
+  return { status: 'False', reason: 'NoHostIds', message };
+}
+
+function allRight(network: Network): NetworkStatus['accepted'] {
+  return { status: 'True', reason: 'Accepted', message: network.plans.map(formatPlan).join(', ') };
+}
+
+function refused(observed: ObservedNetwork, status: NetworkStatus): Warning {
+  const { reason, message } = status.accepted;
+  return { about: { kind: 'Network', name: observed.meta.name, uid: observed.meta.uid }, reason, message };
+}

@@ -1,0 +1,77 @@
+import type { IdRange } from '../addr/ids.ts';
+import { isJsonObject } from '../objects/field.ts';
+import { formatFieldErrors, type Meta, type Parsed } from '../objects/meta.ts';
+import { parseNetwork, type Network } from '../objects/network.ts';
+import { ok } from '../lib/result.ts';
+
+/** What the one condition of a Network says. */
+export interface PlanCondition {
+  readonly status: 'True' | 'False';
+  readonly reason: 'Accepted' | 'Invalid' | 'HeldByHosts' | 'NoHostIds';
+  readonly message: string;
+}
+
+/** What the controller tells in the Network's status. */
+export interface NetworkStatus {
+  /** How many more hosts can join. */
+  readonly hostIdsLeft: number;
+  /** Host ids that reserved CIDRs take away, as "96-111" or "7", in order. */
+  readonly reservedHostIds: readonly string[];
+  /** Ids that agents are asked to acknowledge as nobody's: uids of Tenants that are gone, sorted. */
+  readonly releases: readonly string[];
+  readonly accepted: PlanCondition;
+}
+
+/** The Network as the controller sees it: readable or not, and with what its status says now. */
+export interface ObservedNetwork {
+  readonly meta: Meta;
+  /** Undefined when `fault` says why it can't be read. */
+  readonly network: Network | undefined;
+  readonly fault: string;
+  /** Canonical text of the status as stored, to compare with `networkStatusText`. */
+  readonly statusText: string;
+  /** The stored condition: what it says, and since when (RFC 3339). */
+  readonly since: { readonly status: string; readonly time: string } | undefined;
+}
+
+/** Parses a Network; a spec that can't be read is no failure here, since its status has to say so. */
+export function parseObservedNetwork(json: unknown): Parsed<ObservedNetwork> {
+  const stored = readStored(isJsonObject(json) ? json['status'] : undefined);
+  const parsed = parseNetwork(json);
+  if (parsed.ok) return ok({ meta: parsed.value.meta, network: parsed.value, fault: '', ...stored });
+  // The metadata alone, with the built-in defaults for the rest.
+  const bare = isJsonObject(json) ? parseNetwork({ ...json, spec: {} }) : parsed;
+  if (!bare.ok) return parsed;
+  return ok({ meta: bare.value.meta, network: undefined, fault: formatFieldErrors(parsed.error), ...stored });
+}
+
+/** The same text for a status that says the same, whenever it was written. */
+export function networkStatusText(status: NetworkStatus): string {
+  const { hostIdsLeft, reservedHostIds, releases, accepted } = status;
+  return JSON.stringify([hostIdsLeft, reservedHostIds, releases, accepted.status, accepted.reason, accepted.message]);
+}
+
+/** The status as an object for the API; `now` is RFC 3339. */
+export function networkStatusToJson(status: NetworkStatus, since: ObservedNetwork['since'], now: string): object {
+  const { accepted, ...rest } = status;
+  const lastTransitionTime = since?.status === accepted.status ? since.time : now;
+  return { ...rest, conditions: [{ type: 'PlanAccepted', ...accepted, lastTransitionTime }] };
+}
+
+/** "96-111", "7". */
+export function formatIdRange({ first, last }: IdRange): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
+function readStored(status: unknown): Pick<ObservedNetwork, 'statusText' | 'since'> {
+  if (!isJsonObject(status)) return { statusText: '', since: undefined };
+  const conditions: readonly unknown[] = Array.isArray(status['conditions']) ? status['conditions'] : [];
+  const accepted = conditions.find((item) => isJsonObject(item) && item['type'] === 'PlanAccepted');
+  if (!isJsonObject(accepted)) return { statusText: '', since: undefined };
+  const { hostIdsLeft, reservedHostIds = [], releases = [] } = status;
+  const { status: state, reason, message, lastTransitionTime } = accepted;
+  return {
+    statusText: JSON.stringify([hostIdsLeft, reservedHostIds, releases, state, reason, message]),
+    since: { status: String(state), time: String(lastTransitionTime) },
+  };
+}

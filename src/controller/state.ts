@@ -1,0 +1,79 @@
+import type { Address } from '../addr/address.ts';
+import type { Cidr } from '../addr/cidr.ts';
+import type { HostReport } from '../objects/host-report.ts';
+import type { Host } from '../objects/host.ts';
+import type { Labels, Meta } from '../objects/meta.ts';
+import type { Namespace } from '../objects/namespace.ts';
+import type { Node } from '../objects/node.ts';
+import type { Pod } from '../objects/pod.ts';
+import type { Segment, Tenant } from '../objects/tenant.ts';
+import type { Policy } from '../policy/model.ts';
+import type { IdClaim, NewClaim } from './id-claim.ts';
+import type { NetworkStatus, ObservedNetwork } from './network-status.ts';
+
+/** The annotation of a Tenant that says which namespace of its name it belongs to: that namespace's uid. */
+export const NAMESPACE_UID_ANNOTATION = 'romana.io/namespace-uid';
+
+/** What the controller knows of the cluster; maps are by name, pods by namespace/name. */
+export interface ClusterState {
+  readonly network: ObservedNetwork | undefined;
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly pods: ReadonlyMap<string, Pod>;
+  readonly policies: readonly Policy[];
+  readonly hosts: ReadonlyMap<string, Host>;
+  readonly tenants: ReadonlyMap<string, Tenant>;
+  readonly reports: ReadonlyMap<string, HostReport>;
+  readonly claims: ReadonlyMap<string, IdClaim>;
+  /** Keys of objects of any kind that exist and can't be read: nothing that hangs on them is changed. */
+  readonly unreadable: ReadonlySet<string>;
+}
+
+/** What a Host says by its controller. */
+export interface HostSpec {
+  readonly id: number;
+  readonly ranges: readonly Cidr[];
+  readonly addresses: readonly Address[];
+  readonly labels: Labels;
+}
+
+/** What a Tenant says. */
+export interface TenantStatus {
+  readonly id: number;
+  readonly pooled: boolean;
+  readonly segments: readonly Segment[];
+}
+
+/** One write to the API server. Where there is a `meta`, its uid and resourceVersion are a precondition. */
+export type Action =
+  | { readonly kind: 'create-claim'; readonly claim: NewClaim }
+  /** Only once the API server has confirmed that its holder is gone. */
+  | { readonly kind: 'release-claim'; readonly claim: IdClaim }
+  | { readonly kind: 'delete-claim'; readonly meta: Meta }
+  | { readonly kind: 'create-host'; readonly name: string; readonly spec: HostSpec }
+  | { readonly kind: 'update-host'; readonly meta: Meta; readonly spec: HostSpec; readonly before: HostSpec }
+  /** Only once the API server has confirmed that its Node is gone, or that its name has not claimed its id. */
+  | { readonly kind: 'delete-host'; readonly host: Host; readonly because: 'no-node' | 'unclaimed-id' }
+  | { readonly kind: 'create-tenant'; readonly namespace: Pick<Meta, 'name' | 'uid'> }
+  | { readonly kind: 'set-tenant'; readonly meta: Meta; readonly status: TenantStatus }
+  /** Only once the API server has confirmed that its namespace is gone. */
+  | { readonly kind: 'delete-tenant'; readonly meta: Meta }
+  | { readonly kind: 'set-network-status'; readonly network: ObservedNetwork; readonly status: NetworkStatus };
+
+/** Something a person has to know, told as an Event about an object. */
+export interface Warning {
+  readonly about: {
+    readonly kind: 'Namespace' | 'Node' | 'Network';
+    readonly name: string;
+    readonly uid: string;
+  };
+  /** One word in CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What is to be done; empty when the cluster is as it has to be. */
+export interface Assignment {
+  readonly actions: readonly Action[];
+  readonly warnings: readonly Warning[];
+}
