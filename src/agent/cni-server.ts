@@ -49,6 +49,7 @@ export class CniServer {
   readonly #limits: CniServerLimits;
   readonly #server: Server;
   readonly #open = new Set<Socket>();
+  readonly #timers = new Set<AbortController>();
   #inode: number | undefined;
 
   constructor(options: CniServerOptions) {
@@ -94,6 +95,7 @@ export class CniServer {
     });
     await closed;
     end();
+    for (const timer of this.#timers) timer.abort(); // of calls that go on although nobody waits for them
   }
 
   #accept(socket: Socket): void {
@@ -147,9 +149,13 @@ export class CniServer {
 
   /** Calls `act` after `ms` milliseconds, unless the function it gives is called before. */
   #after(ms: number, act: () => void): () => void {
-    const cancel = new AbortController();
-    this.#options.clock.sleep(ms, cancel.signal).then(act, () => undefined);
-    return () => cancel.abort();
+    const timer = new AbortController();
+    this.#timers.add(timer);
+    this.#options.clock
+      .sleep(ms, timer.signal)
+      .then(act, () => undefined)
+      .finally(() => this.#timers.delete(timer));
+    return () => timer.abort();
   }
 }
 

@@ -9,15 +9,33 @@ interface Subcommand {
 }
 
 const SUBCOMMANDS: readonly Subcommand[] = [
-  { name: 'local', summary: 'a whole cluster on this machine: up, status, shell, exec, kubeconfig, down', load: () => import('./local.ts') },
+  {
+    name: 'local',
+    summary: 'a whole cluster on this machine: up, status, shell, exec, kubeconfig, down',
+    load: () => import('./local.ts'),
+  },
   { name: 'demo', summary: "the founding page's demo, on any cluster with Romana", load: () => import('./demo.ts') },
   { name: 'ip', summary: 'takes an address apart, or puts one together', load: () => import('./ip.ts') },
-  { name: 'apply', summary: 'creates or updates the objects of files, 2016 policies too', load: () => import('./apply.ts') },
+  {
+    name: 'apply',
+    summary: 'creates or updates the objects of files, 2016 policies too',
+    load: () => import('./apply.ts'),
+  },
   { name: 'delete', summary: 'deletes the objects of files, 2016 policies too', load: () => import('./delete.ts') },
   { name: 'agent', summary: 'the daemon of every node', load: () => import('./agent.ts') },
   { name: 'controller', summary: 'the IPAM service and the route controller', load: () => import('./controller.ts') },
-  { name: 'local-apiserver', summary: 'the API server of a local cluster', hidden: true, load: () => import('./local-apiserver.ts') },
-  { name: 'local-runtime', summary: 'the node runtime of a local cluster', hidden: true, load: () => import('./local-runtime.ts') },
+  {
+    name: 'local-apiserver',
+    summary: 'the API server of a local cluster',
+    hidden: true,
+    load: () => import('./local-apiserver.ts'),
+  },
+  {
+    name: 'local-runtime',
+    summary: 'the node runtime of a local cluster',
+    hidden: true,
+    load: () => import('./local-runtime.ts'),
+  },
 ];
 
 /** Status of a call whose words are off. */
@@ -33,9 +51,14 @@ const called = SUBCOMMANDS.find((s) => s.name === process.argv[2]);
 for (const subcommand of SUBCOMMANDS) {
   if (subcommand === called) {
     const loaded = (await subcommand.load()).command();
-    program.addCommand(loaded.name(subcommand.name).summary(subcommand.summary), { hidden: subcommand.hidden === true });
+    program.addCommand(loaded.name(subcommand.name).summary(subcommand.summary), {
+      hidden: subcommand.hidden === true,
+    });
   } else {
-    program.command(subcommand.name, { hidden: subcommand.hidden === true }).summary(subcommand.summary).description(subcommand.summary);
+    program
+      .command(subcommand.name, { hidden: subcommand.hidden === true })
+      .summary(subcommand.summary)
+      .description(subcommand.summary);
   }
 }
 
@@ -50,6 +73,7 @@ try {
   await program.parseAsync(process.argv);
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
-  const shown = error.code === 'commander.helpDisplayed' || error.code === 'commander.help' || error.code === 'commander.version';
+  const shown =
+    error.code === 'commander.helpDisplayed' || error.code === 'commander.help' || error.code === 'commander.version';
   process.exitCode = shown && process.argv.length > 2 ? 0 : BAD_USAGE;
 }

@@ -1,0 +1,281 @@
+import type { Address } from '../addr/address.ts';
+import { decode } from '../addr/plan.ts';
+import { cniError, type CniError } from '../cni/errors.ts';
+import { Conntrack } from '../kernel/conntrack.ts';
+import { LibNft } from '../kernel/libnftables.ts';
+import { LinkRemover } from '../kernel/link-remover.ts';
+import { Rtnl } from '../kernel/rtnl.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { startHealthServer } from '../lib/health-server.ts';
+import type { Log } from '../lib/log.ts';
+import { podFinished } from '../objects/pod.ts';
+import type { Desired } from '../plan/desired.ts';
+import { identityIndex } from '../plan/identity.ts';
+import type { Lease, Snapshot } from '../plan/snapshot.ts';
+import { AddressBook } from './address-book.ts';
+import { CniHandler } from './cni-handler.ts';
+import { type CniInstallation, installCni } from './cni-install.ts';
+import { CniServer } from './cni-server.ts';
+import { enableForwarding, findUnderlay, HostRoutes, type Underlay } from './host-routes.ts';
+import { KernelDatapath } from './kernel-datapath.ts';
+import { LeaseStore } from './leases.ts';
+import { AgentMetrics } from './metrics.ts';
+import { Observer } from './observer.ts';
+import { PodIdentities } from './pod-identities.ts';
+import { PodNetwork } from './pod-network.ts';
+import { Reconciler } from './reconciler.ts';
+import { Reporter, type Report } from './reporter.ts';
+import { findRevocations, REVOKED } from './revocation.ts';
+
+/** What an agent needs. It works in the network namespace that it runs in. */
+export interface AgentOptions {
+  readonly client: KubeClient;
+  /** The name of this host's Node. */
+  readonly node: string;
+  /** Of the CNI server's unix socket. */
+  readonly socket: string;
+  /** Folder of the leases, on a file system that a reboot clears. */
+  readonly leases: string;
+  readonly installation: CniInstallation;
+  /** TCP port of metrics and health. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ends the agent; the kernel keeps what it has. */
+  readonly signal: AbortSignal;
+  /** Called when pods can be connected and policy is in force. */
+  readonly onReady?: () => void;
+}
+
+/** Runs the agent of one host until the signal; resolves when all has ended cleanly. */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const agent = new Agent(options);
+  try {
+    await agent.run();
+  } finally {
+    await agent.stop();
+  }
+}
+
+class Agent {
+  readonly #o: AgentOptions;
+  readonly #metrics = new AgentMetrics();
+  readonly #rtnl = Rtnl.open();
+  readonly #conntrack = Conntrack.open();
+  readonly #nft = new LibNft();
+  readonly #remover = LinkRemover.open();
+  readonly #observer: Observer;
+  readonly #leases: LeaseStore;
+  readonly #book: AddressBook;
+  readonly #reconciler: Reconciler;
+  readonly #network: PodNetwork;
+  readonly #server: CniServer;
+  readonly #reporter: Reporter;
+  #underlay: Underlay = { names: [], mtu: 0 };
+  #underlayOf = '';
+  #serving = false;
+
+  constructor(options: AgentOptions) {
+    this.#o = options;
+    const { client, node, clock, log } = options;
+    this.#observer = new Observer({ client, node, clock, log, onChange: () => this.#reconciler.markDirty() });
+    this.#leases = new LeaseStore(options.leases, log);
+    this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
+    const routes = new HostRoutes(this.#rtnl, log, (changes) => this.#metrics.routeChanges.inc(changes));
+    this.#reconciler = new Reconciler({
+      snapshot: () => this.#snapshot(),
+      nft: this.#nft,
+      routes: (desired) => routes.apply(desired),
+      revoke: (snapshot) => this.#revoke(snapshot),
+      onApplied: (snapshot, desired) => this.#applied(snapshot, desired),
+      metrics: this.#metrics,
+      clock,
+      log,
+    });
+    const network = (): { plans: Snapshot['network']['plans']; mtu: number } => this.#networkNow();
+    this.#network = new PodNetwork({
+      datapath: new KernelDatapath({
+        rtnl: this.#rtnl,
+        remover: this.#remover,
+        conntrack: this.#conntrack,
+        network,
+        commit: () => this.#reconciler.commit(),
+      }),
+      identities: new PodIdentities({ observer: this.#observer, client }),
+      leases: this.#leases,
+      book: this.#book,
+      network,
+      clock,
+      log,
+    });
+    this.#reporter = new Reporter({ client, node, clock, log });
+    this.#server = this.#cniServer();
+  }
+
+  async run(): Promise<void> {
+    const { signal, log, onReady } = this.#o;
+    const health = await startHealthServer({
+      port: this.#o.port,
+      metrics: () => this.#metrics.registry.metrics(),
+      notReady: () => (this.#serving ? undefined : this.#waitsFor()),
+    });
+    try {
+      this.#observer.start(signal);
+      await this.#observer.until(() => (this.#waitsFor() === undefined ? true : undefined), signal);
+      this.#book.reserve(this.#leases.addresses());
+      await this.#enforceFirst(signal);
+      this.#network.restore();
+      await this.#server.listen();
+      const written = installCni(this.#o.installation);
+      this.#serving = true;
+      log.info({ host: this.#observer.host?.id, leases: this.#leases.list().length, written }, 'connects pods');
+      onReady?.();
+      await aborted(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      await health.close();
+    }
+  }
+
+  /** Ends in the order in which things stand on each other. */
+  async stop(): Promise<void> {
+    await this.#server.close();
+    await this.#network.stop();
+    await this.#reconciler.stop();
+    await this.#reporter.stop();
+    await this.#remover.close();
+    this.#nft.close();
+    this.#conntrack.close();
+    this.#rtnl.close();
+    this.#o.log.info({}, 'has ended; the kernel keeps its routes and rules');
+  }
+
+  #cniServer(): CniServer {
+    const { clock, log, socket: path } = this.#o;
+    const handler = new CniHandler({
+      network: this.#network,
+      status: () => this.#status(),
+      clock,
+      log,
+      onCall: ({ command, code, seconds }) => {
+        this.#metrics.cniRequests.inc({ command, code: String(code) });
+        this.#metrics.cniSeconds.observe({ command }, seconds);
+      },
+    });
+    return new CniServer({ path, handle: (bytes, signal) => handler.handle(bytes, signal), clock, log });
+  }
+
+  /** The first transaction: until it is in, the kernel keeps what the last agent left, and no pod is connected. */
+  async #enforceFirst(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#reconciler.commit();
+      } catch (error) {
+        this.#o.log.error({ err: error }, 'could not put policy in force; tries again');
+        await this.#o.clock.sleep(500, signal);
+      }
+    }
+  }
+
+  #waitsFor(): string | undefined {
+    if (!this.#observer.synced) return 'waits for the API server';
+    if (this.#observer.network === undefined) return "waits for the cluster's Network object `default`";
+    if (this.#observer.host === undefined) return `waits for the controller to make the Host ${this.#o.node}`;
+    return undefined;
+  }
+
+  /** Why no ADD at all could succeed; one full segment is no reason, since its pods go to the shared pool. */
+  #status(): CniError | undefined {
+    const { network, host } = this.#observer;
+    if (!this.#serving || network === undefined || host === undefined) {
+      return cniError('notAvailable', `the agent ${this.#waitsFor() ?? 'is starting'}`);
+    }
+    if (this.#book.full(network.plans, host.id)) {
+      return cniError('notAvailable', `no address is left on this host: its shared pool is full`);
+    }
+    return undefined;
+  }
+
+  #snapshot(): Snapshot | undefined {
+    if (!this.#observer.synced || this.#observer.host === undefined) return undefined;
+    this.#followUnderlay(this.#observer.host.addresses);
+    return this.#observer.snapshot(this.#leases.list(), this.#underlay.names);
+  }
+
+  /** Looks for the interfaces that hold the node's addresses whenever these have changed. */
+  #followUnderlay(addresses: readonly Address[]): void {
+    const key = addresses.join(' ');
+    if (key === this.#underlayOf) return;
+    this.#underlay = findUnderlay(this.#rtnl, addresses);
+    enableForwarding(this.#underlay);
+    this.#underlayOf = key;
+  }
+
+  #networkNow(): { plans: Snapshot['network']['plans']; mtu: number } {
+    const { network } = this.#observer;
+    if (network === undefined) throw new Error("the cluster's Network object `default` is gone");
+    return { plans: network.plans, mtu: network.mtu === 0 ? this.#underlay.mtu : network.mtu };
+  }
+
+  #revoke(snapshot: Snapshot): void {
+    const local = new Set<Address>(snapshot.leases.flatMap(({ addresses }) => addresses));
+    if (local.size === 0) return;
+    const identities = identityIndex(snapshot);
+    const world = {
+      segmentLabel: snapshot.network.segmentLabel,
+      namespaces: snapshot.namespaces,
+      policies: snapshot.policies,
+    };
+    const bench = { world, partyOf: identities.partyOf, isLocal: (address: Address) => local.has(address) };
+    const { cut, pardon } = findRevocations(this.#conntrack.list(), bench);
+    if (cut.length > 0) this.#conntrack.setMark(cut, REVOKED, REVOKED);
+    if (pardon.length > 0) this.#conntrack.remove(pardon);
+    this.#metrics.revoked.inc(cut.length);
+    this.#metrics.pardoned.inc(pardon.length);
+    if (cut.length > 0) this.#o.log.info({ connections: cut.length }, 'cuts connections that policy forbids now');
+  }
+
+  #applied(snapshot: Snapshot, desired: Desired): void {
+    this.#observer.watchPeers(desired.peerWatches);
+    this.#metrics.peerWatches.set(desired.peerWatches.length);
+    const report = reportOf(snapshot, desired);
+    this.#metrics.endpoints.set({ kind: 'segment' }, report.use.endpoints);
+    this.#metrics.endpoints.set({ kind: 'pool' }, report.use.pool);
+    this.#reporter.update(report);
+  }
+
+  /** Whether the API shows `address` for another pod of this node, which may still be meant by it. */
+  #isShown(address: Address, uid: string): boolean {
+    for (const pod of this.#observer.pods.store.values()) {
+      if (pod.meta.uid !== uid && !pod.hostNetwork && !podFinished(pod) && pod.addresses.includes(address)) return true;
+    }
+    return false;
+  }
+}
+
+/** What the cluster is told of this host. */
+function reportOf(snapshot: Snapshot, desired: Desired): Report {
+  const counts = new Map<string, { tenant: number; segment: number; count: number }>();
+  const use = { endpoints: 0, pool: 0 };
+  for (const address of snapshot.leases.flatMap(({ addresses }: Lease) => addresses)) {
+    const fields = snapshot.network.plans.map((plan) => decode(plan, address)).find((found) => found !== undefined);
+    if (fields === undefined) continue;
+    const { tenant, segment, pool } = fields;
+    const key = `${tenant} ${segment}`;
+    const known = counts.get(key);
+    counts.set(key, { tenant, segment, count: (known?.count ?? 0) + 1 });
+    if (pool === true) use.pool += 1;
+    else use.endpoints += 1;
+  }
+  const leases = [...counts.values()].sort((a, b) => a.tenant - b.tenant || a.segment - b.segment);
+  return { exceptions: desired.exceptions, leases, use };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

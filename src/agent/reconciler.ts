@@ -1,0 +1,153 @@
+import { CoalescingRunner } from '../lib/coalescing-runner.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { deltaText } from '../nft/delta.ts';
+import type { Nft } from '../nft/nft.ts';
+import type { Ruleset } from '../nft/ruleset.ts';
+import { replaceText } from '../nft/text.ts';
+import { type Desired, plan } from '../plan/desired.ts';
+import type { Snapshot } from '../plan/snapshot.ts';
+import type { AgentMetrics } from './metrics.ts';
+import { mayTurnVerdicts } from './verdict-change.ts';
+
+/** What a reconciler stands on. */
+export interface ReconcilerOptions {
+  /** What is known now; undefined while it is not enough to decide verdicts: then the kernel stays as it is. */
+  readonly snapshot: () => Snapshot | undefined;
+  readonly nft: Nft;
+  /** Brings the routes to what is desired; returns what was refused. */
+  readonly routes: (routes: Desired['routes']) => readonly unknown[];
+  /** Called when verdicts of open connections may have turned, with the rules in force already. */
+  readonly revoke: (snapshot: Snapshot) => void;
+  /** Called after each run with what it was about. */
+  readonly onApplied: (snapshot: Snapshot, desired: Desired) => void;
+  readonly metrics: AgentMetrics;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Observe, plan, apply: one run takes a snapshot, plans it and changes what differs, however many events led to it.
+ * The first run replaces our table whole in one transaction, later ones are deltas.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #runner: CoalescingRunner;
+  #waiters: Waiter[] = [];
+  /** Whether connections are still to be looked through for a change that is in force. */
+  #revocationDue = false;
+  #inForce: { readonly ruleset: Ruleset; readonly snapshot: Snapshot } | undefined;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#runner = new CoalescingRunner(() => this.#run(), {
+      clock: options.clock,
+      retry: { initialMs: 50, maxMs: 1_000 },
+      onError: (error) =>
+        options.log.error({ err: error }, 'could not bring the kernel to what it should be; tries again'),
+    });
+  }
+
+  /** Whether a ruleset of this agent is in force. */
+  get enforcing(): boolean {
+    return this.#inForce !== undefined;
+  }
+
+  /** Something changed. */
+  markDirty(): void {
+    this.#runner.markDirty();
+  }
+
+  /** Resolves when the kernel has committed all that is known now; rejects when it refused. */
+  commit(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiters.push({ resolve, reject });
+    this.#runner.markDirty();
+    return promise;
+  }
+
+  /** Resolves when nothing is left to do. */
+  settled(): Promise<void> {
+    return this.#runner.settled();
+  }
+
+  /** Ends after the run that is under way. The kernel keeps what it has. */
+  async stop(): Promise<void> {
+    await this.#runner.stop();
+    for (const { reject } of this.#waiters.splice(0)) reject(new Error('the agent stops'));
+  }
+
+  #run(): void {
+    const waiters = this.#waiters.splice(0);
+    try {
+      const snapshot = this.#options.snapshot();
+      if (snapshot === undefined) {
+        const why = new Error('not enough of the cluster is known to decide verdicts; the kernel stays as it is');
+        for (const { reject } of waiters) reject(why);
+        return;
+      }
+      const errors = this.#apply(snapshot);
+      for (const { resolve } of waiters) resolve();
+      if (errors.length > 0)
+        throw new AggregateError(errors, `${errors.length} routes were refused: ${String(errors[0])}`);
+    } catch (error) {
+      for (const { reject } of waiters) reject(error);
+      throw error;
+    }
+  }
+
+  #apply(snapshot: Snapshot): readonly unknown[] {
+    const { metrics, routes, revoke, onApplied } = this.#options;
+    const planned = metrics.planSeconds.startTimer();
+    const desired = plan(snapshot);
+    planned();
+    const before = this.#inForce;
+    this.#enforce(desired.ruleset);
+    this.#inForce = { ruleset: desired.ruleset, snapshot };
+    const errors = routes(desired.routes);
+    // At the start too: what changed while no agent ran may have turned verdicts.
+    if (before === undefined || this.#turned(before, desired.ruleset, snapshot)) this.#revocationDue = true;
+    if (this.#revocationDue) {
+      revoke(snapshot);
+      this.#revocationDue = false;
+    }
+    onApplied(snapshot, desired);
+    return errors;
+  }
+
+  #enforce(ruleset: Ruleset): void {
+    const { nft, metrics } = this.#options;
+    const before = this.#inForce?.ruleset;
+    if (before !== undefined) {
+      const text = deltaText(before, ruleset);
+      if (text === '') return;
+      try {
+        nft.run(text);
+        metrics.nftTransactions.inc({ kind: 'delta' });
+        return;
+      } catch (error) {
+        // The table is not as we left it, or libnftables refuses the step: put it whole.
+        metrics.nftErrors.inc();
+        this.#options.log.warn({ err: error }, 'the kernel refused a change of our table; replaces it whole');
+      }
+    }
+    try {
+      nft.run(replaceText(ruleset));
+      metrics.nftTransactions.inc({ kind: 'whole' });
+    } catch (error) {
+      metrics.nftErrors.inc();
+      throw error;
+    }
+  }
+
+  #turned(before: { ruleset: Ruleset; snapshot: Snapshot }, ruleset: Ruleset, snapshot: Snapshot): boolean {
+    const earlier = new Set(before.snapshot.leases.flatMap(({ addresses }) => addresses) as string[]);
+    const now = new Set(snapshot.leases.flatMap(({ addresses }) => addresses) as string[]);
+    return mayTurnVerdicts(before.ruleset, ruleset, (address) => earlier.has(address) && now.has(address));
+  }
+}

@@ -1,0 +1,50 @@
+import { resolve } from 'node:path';
+
+import { Command } from 'commander';
+
+import { runAgent } from '../agent/agent.ts';
+import { systemClock } from '../lib/clock.ts';
+import { clusterOptions, connect } from './cluster.ts';
+import { startDaemon } from './daemon.ts';
+
+const CHECKOUT = resolve(import.meta.dirname, '../..');
+
+interface Options {
+  readonly node: string;
+  readonly kubeconfig?: string;
+  readonly launcher: string;
+  readonly port: string;
+  readonly logLevel: string;
+}
+
+/** `romana agent`: the daemon of every node. */
+export function command(): Command {
+  return clusterOptions(new Command('agent'))
+    .description(
+      'The daemon of every node: connects pods, keeps routes and policy in the kernel. Runs as root, in the network namespace of the host.',
+    )
+    .requiredOption('--node <name>', "name of this host's Node")
+    .option('--launcher <file>', 'the CNI launcher to put into /opt/cni/bin', `${CHECKOUT}/.cache/launcher/romana`)
+    .option('--port <number>', 'TCP port of metrics and health', '9671')
+    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .action(async (options: Options) => {
+      const { log, signal } = startDaemon('agent', options.logLevel);
+      const { client } = await connect(options);
+      await runAgent({
+        client,
+        node: options.node,
+        socket: '/run/romana/agent.sock',
+        leases: '/run/romana/leases',
+        installation: {
+          launcher: options.launcher,
+          pluginDirectory: '/opt/cni/bin',
+          configurationDirectory: '/etc/cni/net.d',
+        },
+        port: Number(options.port),
+        clock: systemClock,
+        log,
+        signal,
+      });
+      await client.close();
+    });
+}
