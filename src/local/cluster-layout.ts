@@ -1,0 +1,104 @@
+import { err, ok, type Result } from '../lib/result.ts';
+
+/** Most minions that a local cluster has. */
+export const MAX_MINIONS = 4;
+
+/** Where local clusters keep what they make; tests bring their own. */
+export interface BaseDirectories {
+  /** Gone with the machine's next start: pids, kubeconfigs. Default `/run/romana-local`. */
+  readonly run: string;
+  /** Nodes' files, logs. Default `/var/lib/romana-local`. */
+  readonly lib: string;
+  /** Where iproute2 looks for named network namespaces (ip-netns(8)). */
+  readonly netns: string;
+}
+
+/** Where local clusters are on any Linux. */
+export const BASE_DIRECTORIES: BaseDirectories = {
+  run: '/run/romana-local',
+  lib: '/var/lib/romana-local',
+  netns: '/run/netns',
+};
+
+/** One node of a local cluster. */
+export interface NodeLayout {
+  /** `master`, `minion1`, ... */
+  readonly name: string;
+  readonly master: boolean;
+  /** Name of its network namespace, `NAME-master`. */
+  readonly netns: string;
+  /** Its addresses on the fabric, IPv4 first. */
+  readonly addresses: readonly string[];
+  /** Its files on the machine. */
+  readonly directory: string;
+  /** Holds "PID START_TIME" of its process 1, as the machine sees it. */
+  readonly pidFile: string;
+}
+
+/** A local cluster: its name and where everything of it is. */
+export interface ClusterLayout {
+  readonly name: string;
+  readonly base: BaseDirectories;
+  readonly runDirectory: string;
+  readonly libDirectory: string;
+  readonly netnsDirectory: string;
+  /** What `up` recorded of the cluster, before it made anything. */
+  readonly stateFile: string;
+  /** Where people's credentials are, for 127.0.0.1. */
+  readonly kubeconfig: string;
+  readonly lockFile: string;
+  /** Name of the network namespace that holds the bridge. */
+  readonly fabric: string;
+  readonly nodes: readonly NodeLayout[];
+}
+
+/** What nodes and pods call the API server. */
+export const API_SERVER = { address: '192.168.99.10', port: 6443 } as const;
+
+/** Prefixes of the fabric: no plan may give them to pods. */
+export const FABRIC_CIDRS = ['192.168.99.0/24', 'fd00:99::/64'] as const;
+
+/** The fabric's own addresses, the nodes' default gateways, without prefix length. */
+export const FABRIC_ADDRESSES = ['192.168.99.1', 'fd00:99::1'] as const;
+
+/** A cluster's name: a DNS label (RFC 1123) of at most 40 characters. */
+export function parseClusterName(text: string): Result<string> {
+  if (/^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/.test(text)) return ok(text);
+  return err(`'${text}' can't be a cluster's name: at most 40 lower case letters, digits and '-', not '-' at an end`);
+}
+
+/** How many minions: a whole number from 1 to `MAX_MINIONS`. */
+export function parseMinions(text: string): Result<number> {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= MAX_MINIONS) return ok(count);
+  return err(`'${text}' minions can't be had: a number from 1 to ${MAX_MINIONS}`);
+}
+
+/** Everything of the cluster `name` with so many minions. */
+export function clusterLayout(name: string, minions: number, base: BaseDirectories = BASE_DIRECTORIES): ClusterLayout {
+  const runDirectory = `${base.run}/${name}`;
+  const libDirectory = `${base.lib}/${name}`;
+  const node = (number: number): NodeLayout => {
+    const nodeName = number === 0 ? 'master' : `minion${number}`;
+    return {
+      name: nodeName,
+      master: number === 0,
+      netns: `${name}-${nodeName}`,
+      addresses: [`192.168.99.${10 + number}`, `fd00:99::${10 + number}`],
+      directory: `${libDirectory}/nodes/${nodeName}`,
+      pidFile: `${runDirectory}/${nodeName}.pid`,
+    };
+  };
+  return {
+    name,
+    base,
+    runDirectory,
+    libDirectory,
+    netnsDirectory: base.netns,
+    stateFile: `${runDirectory}/cluster.json`,
+    kubeconfig: `${runDirectory}/kubeconfig`,
+    lockFile: `${base.run}/.${name}.lock`,
+    fabric: `${name}-fabric`,
+    nodes: Array.from({ length: minions + 1 }, (_, number) => node(number)),
+  };
+}

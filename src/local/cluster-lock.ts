@@ -1,0 +1,55 @@
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { err, ok, type Result } from '../lib/result.ts';
+import { identify, isAlive, readIdentity } from './process-identity.ts';
+
+/** Held until it is released, or until its process ends. */
+export interface Lock {
+  release(): void;
+}
+
+/** Takes the lock file, so that one `up` or `down` of a cluster runs at a time. Fails when a live process has it. */
+export function takeLock(file: string): Result<Lock> {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+  const self = identify(process.pid);
+  const mine = `${file}.${process.pid}`;
+  writeFileSync(mine, `${self?.pid} ${self?.startTime}\n`);
+  try {
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      try {
+        linkSync(mine, file); // Atomic, and complete from the first moment on.
+        return ok({ release: () => rmSync(file, { force: true }) });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
+      const holder = readIdentity(file);
+      if (holder !== undefined && isAlive(holder)) {
+        return err(`process ${holder.pid} is working on this cluster (lock file ${file}); try again when it is done`);
+      }
+      takeAway(file, mine);
+    }
+    return err(`can't get the lock file ${file}: it is taken again and again`);
+  } finally {
+    rmSync(mine, { force: true });
+  }
+}
+
+/** Removes a dead process's lock, by a name of our own so that a new holder's is never removed unseen. */
+function takeAway(file: string, mine: string): void {
+  const aside = `${mine}.stale`;
+  try {
+    renameSync(file, aside);
+    const holder = readIdentity(aside);
+    if (holder !== undefined && isAlive(holder)) linkSync(aside, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+/** The process that holds the lock, as text for people; undefined when nobody does. */
+export function lockHolder(file: string): string | undefined {
+  const holder = readIdentity(file);
+  return holder !== undefined && isAlive(holder) ? readFileSync(file, 'utf8').trim() : undefined;
+}

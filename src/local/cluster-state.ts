@@ -1,0 +1,38 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { type BaseDirectories, type ClusterLayout, clusterLayout, MAX_MINIONS } from './cluster-layout.ts';
+
+/** What is on file about a cluster while anything of it may exist. */
+export interface ClusterState {
+  readonly minions: number;
+  /** Address plans as text, in the order given. */
+  readonly plans: readonly string[];
+  /** Port of the API server on 127.0.0.1; 0 until it is open. */
+  readonly port: number;
+  /** Whether `up` came to its end. */
+  readonly complete: boolean;
+}
+
+/** Puts the state on file, whole or not at all. */
+export function writeState(layout: ClusterLayout, state: ClusterState): void {
+  writeFileSync(`${layout.stateFile}.new`, `${JSON.stringify(state)}\n`, { mode: 0o600 });
+  renameSync(`${layout.stateFile}.new`, layout.stateFile);
+}
+
+/** The state on file; undefined when there is none that can be read. */
+export function readState(layout: ClusterLayout): ClusterState | undefined {
+  let state: Partial<ClusterState>;
+  try {
+    state = JSON.parse(readFileSync(layout.stateFile, 'utf8')) as Partial<ClusterState>;
+  } catch {
+    return undefined;
+  }
+  const { minions, plans, port, complete } = state;
+  if (typeof minions !== 'number' || typeof port !== 'number' || typeof complete !== 'boolean') return undefined;
+  return { minions, plans: Array.isArray(plans) ? plans : [], port, complete };
+}
+
+/** The layout of a cluster that is on file, with as many nodes as it has. */
+export function recordedLayout(name: string, base: BaseDirectories): ClusterLayout {
+  const widest = clusterLayout(name, MAX_MINIONS, base);
+  return clusterLayout(name, readState(widest)?.minions ?? MAX_MINIONS, base);
+}

@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { API_SERVER, type ClusterLayout, type NodeLayout } from './cluster-layout.ts';
+import { type Credentials, kubeconfigText } from './pki.ts';
+import { identify, type ProcessIdentity, readIdentity } from './process-identity.ts';
+import { serviceScript, type Service } from './services.ts';
+
+/** What nodes are made of beside their layout. */
+export interface NodeParts {
+  /** The checkout, absolute; it is the same path in every node, read-only. */
+  readonly checkout: string;
+  /** The CNI launcher, copied to /opt/cni/bin/romana; undefined where it is not built. */
+  readonly launcher: string | undefined;
+  readonly services: (node: NodeLayout) => readonly Service[];
+}
+
+/** PATH of everything in a node: `romana` is the checkout's. */
+export function nodePath(checkout: string): string {
+  return `${checkout}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+}
+
+/** Writes what node-init.sh finds in the node's directory. */
+export function prepareNode(layout: ClusterLayout, node: NodeLayout, parts: NodeParts, credentials: Credentials): void {
+  const made = (path: string, mode = 0o755): string => {
+    mkdirSync(`${node.directory}/${path}`, { recursive: true, mode });
+    return `${node.directory}/${path}`;
+  };
+  made('var-lib');
+  made('log');
+  made('run');
+  const cniBin = made('cni-bin');
+  if (parts.launcher !== undefined && existsSync(parts.launcher)) {
+    copyFileSync(parts.launcher, `${cniBin}/romana`);
+    chmodSync(`${cniBin}/romana`, 0o755);
+  }
+  const conf = made('conf', 0o700);
+  const secret = (path: string, text: string): void => writeFileSync(`${conf}/${path}`, text, { mode: 0o600 });
+  const server = `https://${API_SERVER.address}:${API_SERVER.port}`;
+  const kubeconfig = (token: string): string =>
+    kubeconfigText({ name: layout.name, server, ca: credentials.certificate, token });
+  secret('kubeconfig', kubeconfig(credentials.partsToken));
+  secret('people.kubeconfig', kubeconfig(credentials.peopleToken));
+  if (node.master) {
+    made('conf/apiserver', 0o700);
+    secret('apiserver/tls.crt', credentials.certificate);
+    secret('apiserver/tls.key', credentials.key);
+    const users = [
+      { token: credentials.peopleToken, user: 'admin' },
+      { token: credentials.partsToken, user: 'system:romana' },
+    ];
+    secret('apiserver/tokens.json', `${JSON.stringify(users)}\n`);
+  }
+  const services = made('services');
+  for (const service of parts.services(node)) {
+    writeFileSync(`${services}/${service.name}`, serviceScript(service, parts.checkout));
+  }
+  const hosts = layout.nodes.flatMap(({ addresses, name }) => addresses.map((address) => `${address} ${name}`));
+  writeFileSync(`${node.directory}/hosts`, ['127.0.0.1 localhost', '::1 localhost', ...hosts, ''].join('\n'));
+}
+
+/**
+ * Starts a prepared node. Its process 1 writes the node's pid file; until then the process that starts it is there.
+ *
+ * @param socket file descriptor of the API server's listening socket, for the master.
+ */
+export function startNode(layout: ClusterLayout, node: NodeLayout, checkout: string, socket: number | undefined): void {
+  const log = openSync(`${node.directory}/log/init.log`, 'a');
+  try {
+    const init = fileURLToPath(new URL('node-init.sh', import.meta.url));
+    const child = spawn(
+      'nsenter',
+      [
+        `--net=${layout.netnsDirectory}/${node.netns}`,
+        ...['unshare', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child'],
+        ...['sh', init, node.directory, checkout, node.pidFile],
+      ],
+      {
+        cwd: '/',
+        detached: true,
+        env: { PATH: nodePath(checkout), HOME: '/root', LANG: 'C.UTF-8' },
+        stdio: socket === undefined ? ['ignore', log, log] : ['ignore', log, log, socket],
+      },
+    );
+    child.on('error', () => undefined); // Seen by the wait for the node, with the log.
+    const starter = child.pid === undefined ? undefined : identify(child.pid);
+    if (starter !== undefined) {
+      writeFileSync(starterFile(node), `${starter.pid} ${starter.startTime}\n`);
+    }
+    child.unref();
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** The node's process 1 as the machine sees it, if it is on file. */
+export function nodeProcess(node: NodeLayout): ProcessIdentity | undefined {
+  return readIdentity(node.pidFile);
+}
+
+/** The process that started process 1 and waits for its end. */
+export function starterProcess(node: NodeLayout): ProcessIdentity | undefined {
+  return readIdentity(starterFile(node));
+}
+
+function starterFile(node: NodeLayout): string {
+  return `${node.pidFile}.starter`;
+}

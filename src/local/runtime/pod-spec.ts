@@ -1,0 +1,104 @@
+import { parsePositive } from './numbers.ts';
+import { type FieldError, type Parsed } from '../../objects/meta.ts';
+import { err, ok } from '../../lib/result.ts';
+import { at, objectsAt, stringsAt, textAt } from '../kube-json.ts';
+
+/** A container as the runtime starts it. */
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: string;
+  readonly command: readonly string[] | undefined;
+  readonly args: readonly string[] | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDir: string;
+}
+
+/** When containers are started again. */
+export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
+
+/** What the runtime reads of a Pod. */
+export interface PodSpec {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly nodeName: string;
+  readonly hostNetwork: boolean;
+  readonly hostname: string;
+  readonly restartPolicy: RestartPolicy;
+  readonly initContainers: readonly ContainerSpec[];
+  readonly containers: readonly ContainerSpec[];
+  /** Seconds between asking its containers to end and ending them, once it is to be deleted; undefined before. */
+  readonly deletionGraceSeconds: number | undefined;
+  /** Seconds of grace when a sandbox is given up for other reasons. */
+  readonly graceSeconds: number;
+  /** status.phase as the API server has it. */
+  readonly phase: string;
+  /** status.conditions that others wrote, such as PodScheduled. */
+  readonly conditions: readonly Readonly<Record<string, unknown>>[];
+  /** status.conditions that the runtime reported last. */
+  readonly reported: readonly Readonly<Record<string, unknown>>[];
+  /** status.startTime, '' before the first report. */
+  readonly startTime: string;
+}
+
+const OUR_CONDITIONS = new Set(['Initialized', 'Ready', 'ContainersReady', 'PodReadyToStartContainers']);
+const DEFAULT_GRACE_SECONDS = 30;
+
+/** Reads a Pod. The API server has checked it, so only what must be there for its identity is an error. */
+export function parsePodSpec(json: unknown): Parsed<PodSpec> {
+  const faults: FieldError[] = ['uid', 'namespace', 'name']
+    .filter((key) => textAt(json, 'metadata', key) === '')
+    .map((key) => ({ field: `metadata.${key}`, message: 'is required' }));
+  if (faults.length > 0) return err(faults);
+  const name = textAt(json, 'metadata', 'name');
+  const graceSeconds = parsePositive(at(json, 'spec', 'terminationGracePeriodSeconds')) ?? DEFAULT_GRACE_SECONDS;
+  const deleted = textAt(json, 'metadata', 'deletionTimestamp') !== '';
+  const policy = textAt(json, 'spec', 'restartPolicy');
+  return ok({
+    uid: textAt(json, 'metadata', 'uid'),
+    namespace: textAt(json, 'metadata', 'namespace'),
+    name,
+    nodeName: textAt(json, 'spec', 'nodeName'),
+    hostNetwork: at(json, 'spec', 'hostNetwork') === true,
+    hostname: textAt(json, 'spec', 'hostname') || name.slice(0, 63),
+    restartPolicy: policy === 'OnFailure' || policy === 'Never' ? policy : 'Always',
+    initContainers: objectsAt(json, 'spec', 'initContainers').map((container) => readContainer(json, container)),
+    containers: objectsAt(json, 'spec', 'containers').map((container) => readContainer(json, container)),
+    deletionGraceSeconds: deleted
+      ? (parsePositive(at(json, 'metadata', 'deletionGracePeriodSeconds')) ?? graceSeconds)
+      : undefined,
+    graceSeconds,
+    phase: textAt(json, 'status', 'phase') || 'Pending',
+    conditions: objectsAt(json, 'status', 'conditions').filter(({ type }) => !OUR_CONDITIONS.has(String(type))),
+    reported: objectsAt(json, 'status', 'conditions').filter(({ type }) => OUR_CONDITIONS.has(String(type))),
+    startTime: textAt(json, 'status', 'startTime'),
+  });
+}
+
+function readContainer(pod: unknown, json: unknown): ContainerSpec {
+  const env: Record<string, string> = {};
+  for (const variable of objectsAt(json, 'env')) {
+    const fieldPath = textAt(variable, 'valueFrom', 'fieldRef', 'fieldPath');
+    const value = fieldPath === '' ? textAt(variable, 'value') : fieldValue(pod, fieldPath);
+    env[textAt(variable, 'name')] = value;
+  }
+  return {
+    name: textAt(json, 'name'),
+    image: textAt(json, 'image'),
+    command: nonEmpty(stringsAt(json, 'command')),
+    args: nonEmpty(stringsAt(json, 'args')),
+    env,
+    workingDir: textAt(json, 'workingDir') || '/',
+  };
+}
+
+/** The downward API's fields that a pod has before it starts; others are ''. */
+function fieldValue(pod: unknown, path: string): string {
+  const key = /^metadata\.(?:labels|annotations)\['(.*)'\]$/.exec(path)?.[1];
+  if (key !== undefined) return textAt(pod, 'metadata', path.startsWith('metadata.l') ? 'labels' : 'annotations', key);
+  return textAt(pod, ...path.split('.'));
+}
+
+function nonEmpty(list: readonly string[] | undefined): readonly string[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
+}
