@@ -80,8 +80,9 @@ export class CniHandler {
           return problem === undefined ? ok(undefined) : err(problem);
         }
         case 'VERSION':
-          return ok(versionJson(request.cniVersion));
+          break;
       }
+      return ok(versionJson(request.cniVersion));
     } catch (error) {
       return err(cniErrorOf(error, `could not perform ${request.command}`));
     }

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { parseAddress } from '../addr/address.ts';
+import { type CniError, cniError } from '../cni/errors.ts';
+import { type CniResult, resultJson } from '../cni/result.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
+import { silentLog } from '../lib/log.ts';
+import { err, ok, unwrap } from '../lib/result.ts';
+import type { Lease } from '../plan/snapshot.ts';
+import { type CniCall, CniHandler, type CniHandlerOptions } from './cni-handler.ts';
+
+const RESULT: CniResult = {
+  hostInterface: 'roma0123456789a',
+  hostMac: '02:00:00:00:00:01',
+  ifname: 'eth0',
+  podMac: '02:00:00:00:00:02',
+  sandbox: '/run/netns/c1',
+  mtu: 1500,
+  addresses: [{ address: unwrap(parseAddress('10.1.17.3')), gateway: unwrap(parseAddress('10.1.0.1')) }],
+};
+const FAILURE = cniError('tryAgainLater', 'not yet', 'tenant-a');
+const never = new AbortController().signal;
+
+type Network = CniHandlerOptions['network'];
+
+function handler(network: Partial<Network> = {}, status: () => CniError | undefined = () => undefined) {
+  const calls: CniCall[] = [];
+  const whole: Network = {
+    add: () => Promise.resolve(ok(RESULT)),
+    del: () => Promise.resolve(ok(undefined)),
+    check: () => Promise.resolve(ok(undefined)),
+    stale: () => [],
+    ...network,
+  };
+  const onCall = (call: CniCall): void => void calls.push(call);
+  const made = new CniHandler({ network: whole, status, clock: new FakeClock(), log: silentLog, onCall });
+  return { calls, ask: (bytes: Uint8Array) => made.handle(bytes, never) };
+}
+
+function bytesOf(command: string, config: object = {}, env: Record<string, string> = {}): Uint8Array {
+  const variables = {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: 'c1',
+    CNI_NETNS: '/run/netns/c1',
+    CNI_IFNAME: 'eth0',
+    CNI_ARGS: 'K8S_POD_NAMESPACE=tenant-a;K8S_POD_NAME=web-1;K8S_POD_UID=u-1',
+    ...env,
+  };
+  const text = Object.entries(variables).map(([key, value]) => `${key}=${value}\0`);
+  return new TextEncoder().encode(
+    `${text.join('')}\0${JSON.stringify({ cniVersion: '1.1.0', name: 'romana', ...config })}`,
+  );
+}
+
+const supportedVersions = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'];
+const gc = { 'cni.dev/valid-attachments': [] };
+
+for (const [command, config, json] of [
+  ['ADD', {}, resultJson(RESULT, '1.1.0')],
+  ['ADD', { cniVersion: '0.3.1' }, resultJson(RESULT, '0.3.1')],
+  ['DEL', { cniVersion: '0.4.0' }, undefined],
+  ['CHECK', { prevResult: {} }, undefined],
+  ['GC', gc, undefined],
+  ['STATUS', {}, undefined],
+  ['VERSION', { cniVersion: '0.4.0' }, { cniVersion: '0.4.0', supportedVersions }],
+] as const) {
+  test(`CniHandler answers ${command} ${JSON.stringify(config)} that succeeds`, async () => {
+    const { ask, calls } = handler();
+    assert.deepEqual(await ask(bytesOf(command, config)), { failed: false, json });
+    assert.deepEqual(calls, [{ command, code: 0, seconds: 0 }]);
+  });
+}
+
+for (const [command, config, version] of [
+  ['ADD', { cniVersion: '0.3.1' }, '0.3.1'],
+  ['DEL', { cniVersion: '1.0.0' }, '1.0.0'],
+  ['CHECK', { prevResult: {} }, '1.1.0'],
+  ['STATUS', {}, '1.1.0'],
+] as const) {
+  test(`CniHandler answers ${command} that fails with the error, in the caller's version`, async () => {
+    const no = () => Promise.resolve(err(FAILURE));
+    const { ask, calls } = handler({ add: no, del: no, check: no }, () => FAILURE);
+    assert.deepEqual(await ask(bytesOf(command, config)), { failed: true, json: { cniVersion: version, ...FAILURE } });
+    assert.deepEqual(calls, [{ command, code: 11, seconds: 0 }]);
+  });
+}
+
+test('CniHandler answers GC with an error that names what is not valid any more and is still there', async () => {
+  const stale = [{ containerId: 'c9', ifname: 'eth0' }] as unknown as readonly Lease[];
+  const { json, failed } = await handler({ stale: () => stale }).ask(bytesOf('GC', gc));
+  assert.ok(failed);
+  const msg = '1 attachments are not valid any more; send DEL for them';
+  assert.deepEqual(json, { cniVersion: '1.1.0', code: 100, msg, details: 'c9/eth0' });
+});
+
+test('CniHandler answers a request that cannot be read with the error of the spec', async () => {
+  const { ask, calls } = handler();
+  assert.deepEqual(await ask(bytesOf('ADD', { cniVersion: '9.0.0' })), {
+    failed: true,
+    json: {
+      cniVersion: '9.0.0',
+      code: 1,
+      msg: 'the configuration\'s cniVersion "9.0.0" is not supported',
+      details: `supported: ${supportedVersions.join(', ')}`,
+    },
+  });
+  assert.deepEqual(calls, [{ command: 'unknown', code: 1, seconds: 0 }]);
+});
+
+test('CniHandler answers with an error when something throws', async () => {
+  const { ask } = handler({ del: () => Promise.reject(new Error('bug')) });
+  const json = { cniVersion: '1.1.0', code: 100, msg: 'could not perform DEL: bug' };
+  assert.deepEqual(await ask(bytesOf('DEL')), { failed: true, json });
+});
+
+test('CniHandler never throws, whatever the request', async () => {
+  const { ask } = handler();
+  const odd = fc.tuple(fc.string(), fc.jsonValue()).map(([command, name]) => bytesOf(command, { name }));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(fc.uint8Array(), odd), async (bytes) => {
+      assert.ok((await ask(bytes)).failed);
+    }),
+  );
+});
