@@ -8,8 +8,12 @@ import { builtinKinds } from './builtin-kinds.ts';
 import { customKind } from './custom-kind.ts';
 import { Deletion } from './deletion.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { expireEvents } from './event-expiry.ts';
 import { KindRegistry } from './kind.ts';
+import { NamespaceCleaner } from './namespace-cleaner.ts';
+import type { NodeProxy } from './node-proxy.ts';
 import { ObjectService } from './object-service.ts';
+import { Scheduler } from './scheduler.ts';
 import { makeAjv } from './schema.ts';
 import { Store } from './store.ts';
 import { WatchHub } from './watch-hub.ts';
@@ -26,6 +30,8 @@ export interface ApiServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** The way to the nodes' runtimes; logs and exec get 503 without. */
+  readonly nodeProxy?: NodeProxy | undefined;
   /** How many changes watches can go back; 2,000 when not given. */
   readonly historyLimit?: number;
   readonly watchLimits?: WatchLimits;
@@ -60,8 +66,12 @@ class EmbeddedApiServer implements ApiServer {
   readonly #tls: ApiServerOptions['tls'];
   readonly #abort = new AbortController();
   readonly #servers: Server[] = [];
+  readonly #cleaner: NamespaceCleaner;
+  readonly #scheduler: Scheduler;
+  readonly #expiry: Promise<void>;
 
-  constructor({ storage, crds, tokens, tls, clock, log, historyLimit, watchLimits = WATCH_LIMITS }: ApiServerOptions) {
+  constructor(options: ApiServerOptions) {
+    const { storage, crds, tokens, tls, clock, log, historyLimit, watchLimits = WATCH_LIMITS, nodeProxy } = options;
     const ajv = makeAjv();
     const registry = new KindRegistry([...builtinKinds(ajv), ...crds.map((crd) => customKind(crd, ajv))]);
     const store = new Store(storage, historyLimit);
@@ -76,16 +86,23 @@ class EmbeddedApiServer implements ApiServer {
     this.#tls = tls;
     const backend = { store, hub, clock, limits: watchLimits, objects, deletion };
     const authenticator = new Authenticator(tokens);
-    this.#dispatcher = new Dispatcher({ registry, backend, authenticator, log, signal });
+    this.#dispatcher = new Dispatcher({ registry, backend, authenticator, nodeProxy, log, signal });
     const namespaces = registry.byKey('namespaces');
     for (const name of FIRST_NAMESPACES)
       if (store.get('namespaces', '', name) === undefined)
         objects.create(namespaces, '', { metadata: { name } }, { dryRun: false });
+    const loop = { store, hub, objects, deletion, registry, clock, log };
+    this.#cleaner = new NamespaceCleaner(loop);
+    this.#scheduler = new Scheduler(loop);
+    this.#cleaner.start();
+    this.#scheduler.start();
+    this.#expiry = expireEvents(loop, signal);
   }
 
   async listen(target: ListenTarget): Promise<{ port: number }> {
     const server = this.#tls === undefined ? createServer() : createTlsServer(this.#tls);
     server.on('request', (req, res) => void this.#dispatcher.handle(req, res));
+    server.on('upgrade', (req, socket, head) => void this.#dispatcher.upgrade(req, socket, head));
     // Watches last; only the wait for a request's head and body is bounded.
     server.requestTimeout = 60_000;
     this.#servers.push(server);
@@ -111,6 +128,7 @@ class EmbeddedApiServer implements ApiServer {
           }),
       ),
     );
+    await Promise.all([this.#cleaner.stop(), this.#scheduler.stop(), this.#expiry]);
     this.#store.close();
   }
 }

@@ -64,10 +64,13 @@ export function parsePage(query: URLSearchParams, store: Store): Page {
 /** Lists objects of a kind; later pages show the state of the first. @throws StatusError 410 */
 export function list(store: Store, kind: Kind, selection: Selection, page: Page): ListResult {
   const version = page.start?.version ?? page.exactly ?? store.version;
+  // One more than wanted says whether there is another page.
+  const limit = page.limit > 0 && selectsAll(selection) ? page.limit + 1 : undefined;
+  const range = { namespace: selection.namespace, after: page.start, version, limit };
   const items: string[] = [];
   let last: Row | undefined;
   try {
-    for (const row of store.list(kind.key, { namespace: selection.namespace, after: page.start, version })) {
+    for (const row of store.list(kind.key, range)) {
       if (!selectsAll(selection) && !selects(selection, JSON.parse(row.text) as ApiObject)) continue;
       if (page.limit > 0 && items.length === page.limit) {
         const { namespace, name } = last ?? row;

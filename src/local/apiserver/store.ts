@@ -32,6 +32,8 @@ export interface Range {
   readonly after?: { readonly namespace: string; readonly name: string } | undefined;
   /** The version whose state is wanted; today's when not given. */
   readonly version?: number | undefined;
+  /** Objects at most; all when not given. */
+  readonly limit?: number | undefined;
 }
 
 const SCHEMA = `
@@ -92,10 +94,10 @@ export class Store {
       prune: this.#db.prepare('DELETE FROM changes WHERE version <= ?'),
       all: this.#db.prepare(
         'SELECT namespace, name, json AS text FROM objects WHERE kind=? AND (namespace, name) > (?,?) ' +
-          'ORDER BY namespace, name',
+          'ORDER BY namespace, name LIMIT ?',
       ),
       some: this.#db.prepare(
-        'SELECT namespace, name, json AS text FROM objects WHERE kind=? AND namespace=? AND name > ? ORDER BY name',
+        'SELECT namespace, name, json AS text FROM objects WHERE kind=? AND namespace=? AND name > ? ORDER BY name LIMIT ?',
       ),
       since: this.#db.prepare('SELECT * FROM changes WHERE kind=? AND version > ? ORDER BY version'),
     };
@@ -159,13 +161,15 @@ export class Store {
   }
 
   /** The objects of a kind in order, as they are or as they were at `range.version`. @throws StatusError 410 */
-  list(kind: string, range: Range = {}): Iterable<Row> {
-    const { namespace, after = { namespace: namespace ?? '', name: '' }, version } = range;
+  list(kind: string, range: Range = {}): readonly Row[] {
+    const { namespace, after = { namespace: namespace ?? '', name: '' }, version, limit = -1 } = range;
+    const today = version === undefined || version === this.#version;
+    // Rows that are gone today may come before the limit in another version.
+    const bound = today ? limit : -1;
     const rows = (namespace === undefined
-      ? this.#sql.all.iterate(kind, after.namespace, after.name)
-      : this.#sql.some.iterate(kind, namespace, after.name)) as unknown as Iterable<Row>;
-    if (version === undefined || version === this.#version) return rows;
-    return this.#asOf(kind, [...rows], version, { namespace, after });
+      ? this.#sql.all.all(kind, after.namespace, after.name, bound)
+      : this.#sql.some.all(kind, namespace, after.name, bound)) as unknown as Row[];
+    return today ? rows : this.#asOf(kind, rows, version, { namespace, after });
   }
 
   /** The changes to a kind after `version`, oldest first. @throws StatusError 410 */
