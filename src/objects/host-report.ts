@@ -1,4 +1,5 @@
-import type { Field } from './field.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import { describe, type Field } from './field.ts';
 import { MAX_ID } from './host.ts';
 import { parseObject, type Meta, type Parsed } from './meta.ts';
 
@@ -42,6 +43,13 @@ function readLeaseCount(field: Field): LeaseCount {
   };
 }
 
+const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+
+function parseTimestamp(text: string): Result<string> {
+  if (RFC3339.test(text)) return ok(text);
+  return err(`must be a time as in RFC 3339, found ${describe(text)}`);
+}
+
 /** Reads a condition of meta/v1. */
 export function readCondition(field: Field): Condition {
   return {
@@ -49,7 +57,7 @@ export function readCondition(field: Field): Condition {
     status: field.get('status').oneOf(['True', 'False', 'Unknown']),
     reason: field.get('reason').string(),
     message: field.get('message').string(),
-    lastTransitionTime: field.get('lastTransitionTime').string(),
+    lastTransitionTime: field.get('lastTransitionTime').parsed(parseTimestamp) ?? '',
   };
 }
 
