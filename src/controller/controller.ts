@@ -1,0 +1,154 @@
+import type { Registry } from 'prom-client';
+import type { KubeClient } from '../kube/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CoalescingRunner } from '../lib/coalescing-runner.ts';
+import type { Log } from '../lib/log.ts';
+import { applyActions, describeAction } from './apply.ts';
+import { assign } from './assign.ts';
+import { ControllerMetrics } from './metrics.ts';
+import { Observer } from './observer.ts';
+import type { Warning } from './state.ts';
+
+/** How long a failed round waits before it is repeated, in milliseconds: caught up 2 s after the API server's return. */
+const RETRY = { initialMs: 10, maxMs: 1_000 };
+
+/** What a controller needs. */
+export interface ControllerOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where the metrics are put. */
+  readonly registry: Registry;
+  /**
+   * Leader election: calls `work` whenever this process leads, with a signal that is aborted when it does no longer;
+   * resolves when `signal` is aborted.
+   */
+  readonly lead: (work: (leading: AbortSignal) => Promise<void>, signal: AbortSignal) => Promise<void>;
+  /** Tells people of something, as an Event of type Warning. */
+  readonly warn: (warning: Warning) => Promise<void>;
+}
+
+/**
+ * The IPAM service and the route controller: keeps a Host for each Node and a Tenant for each namespace with pods, and
+ * their ids. Observe, assign (pure), apply; events only mark dirty. One process leads, the others watch.
+ */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #observer: Observer;
+  readonly #metrics: ControllerMetrics;
+  /** The warnings that people have been told of and that still hold. */
+  #told = new Set<string>();
+  #runner: CoalescingRunner | undefined;
+
+  constructor(options: ControllerOptions) {
+    const { client, clock, log, registry } = options;
+    this.#options = options;
+    this.#metrics = new ControllerMetrics(registry, () => this.#observer.state);
+    this.#observer = new Observer({
+      client,
+      clock,
+      log,
+      metrics: this.#metrics.reflector,
+      onChange: () => this.#runner?.markDirty(),
+    });
+  }
+
+  /** Why the controller is of no use yet; undefined when it is. */
+  notReady(): string | undefined {
+    return this.#observer.synced ? undefined : 'the cluster has not been read yet';
+  }
+
+  /** Runs until `signal` is aborted and the write that is under way has ended; resolves then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const watching = this.#observer.run(signal);
+    await this.#options.lead((leading) => this.#act(leading), signal);
+    await watching;
+  }
+
+  /** Acts as the leader until `leading` is aborted. */
+  async #act(leading: AbortSignal): Promise<void> {
+    const { log, clock } = this.#options;
+    log.info({}, 'leading: this controller gives ids now');
+    this.#metrics.leading.set(1);
+    const runner = new CoalescingRunner(() => this.#round(leading), {
+      clock,
+      retry: RETRY,
+      onError: (error) => this.#failed(error, leading),
+    });
+    try {
+      await this.#observer.whenSynced(leading);
+      this.#runner = runner;
+      runner.markDirty();
+      await aborted(leading);
+    } catch (error) {
+      if (!leading.aborted) throw error;
+    } finally {
+      this.#runner = undefined;
+      await runner.stop();
+      this.#metrics.leading.set(0);
+      log.info({}, 'leading no longer');
+    }
+  }
+
+  async #round(leading: AbortSignal): Promise<void> {
+    const { client, clock, log } = this.#options;
+    const done = this.#metrics.roundSeconds.startTimer();
+    const { actions, warnings } = assign(this.#observer.state);
+    const applied = await applyActions(client, clock, actions, leading);
+    this.#metrics.applied(applied);
+    for (const action of applied.done) log.info({ action: action.kind }, describeAction(action));
+    await this.#warn(warnings);
+    done();
+    if (applied.outdated.length > 0) throw new OutdatedError(applied.outdated.map(describeAction));
+  }
+
+  /** Tells each warning once, and again when it held no longer in between. */
+  async #warn(warnings: readonly Warning[]): Promise<void> {
+    const still = new Set<string>();
+    for (const warning of warnings) {
+      const key = JSON.stringify(warning);
+      if (!this.#told.has(key)) {
+        const { about, reason, message } = warning;
+        this.#options.log.warn({ kind: about.kind, name: about.name, reason }, message);
+        await this.#options.warn(warning);
+      }
+      still.add(key);
+      this.#told.add(key);
+    }
+    this.#told = still;
+  }
+
+  #failed(error: unknown, leading: AbortSignal): void {
+    if (leading.aborted) return;
+    const { log } = this.#options;
+    if (error instanceof OutdatedError) {
+      log.debug({ actions: error.actions }, 'the cluster changed meanwhile; looking again');
+      return;
+    }
+    this.#metrics.errors.inc();
+    log.error({ err: error }, 'could not do what has to be done; trying again');
+  }
+}
+
+/** Some writes rested on what is no longer so: the copies of the API server's objects are behind, and will catch up. */
+class OutdatedError extends Error {
+  readonly actions: readonly string[];
+
+  constructor(actions: readonly string[]) {
+    super(`overtaken: ${actions.join(', ')}`);
+    this.name = 'OutdatedError';
+    this.actions = actions;
+  }
+}
+
+/** Runs a controller until `signal` is aborted. */
+export async function runController(options: ControllerOptions & { readonly signal: AbortSignal }): Promise<void> {
+  await new Controller(options).run(options.signal);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

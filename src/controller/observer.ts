@@ -1,0 +1,112 @@
+import type { KubeClient } from '../kube/client.ts';
+import { Reflector, type ReflectorMetrics } from '../kube/reflector.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { parseDemoPolicy, type DemoPolicy } from '../objects/demo-policy.ts';
+import { parseHostReport } from '../objects/host-report.ts';
+import { parseHost } from '../objects/host.ts';
+import type { Parsed } from '../objects/meta.ts';
+import { parseNamespace } from '../objects/namespace.ts';
+import { parseNode } from '../objects/node.ts';
+import { parsePod } from '../objects/pod.ts';
+import {
+  DEMO_POLICIES,
+  HOST_REPORTS,
+  HOSTS,
+  NAMESPACES,
+  NETWORKS,
+  NODES,
+  PODS,
+  TENANTS,
+} from '../objects/resources.ts';
+import type { Resource } from '../objects/resources.ts';
+import { parseTenant } from '../objects/tenant.ts';
+import { demoPolicy } from '../policy/from-demo.ts';
+import type { Policy } from '../policy/model.ts';
+import { ID_CLAIMS, parseIdClaim } from './id-claim.ts';
+import { parseObservedNetwork } from './network-status.ts';
+import type { ClusterState } from './state.ts';
+
+/** The one Network of a cluster. */
+const NETWORK = 'default';
+
+/** What an observer needs. */
+export interface ObserverOptions {
+  readonly client: Pick<KubeClient, 'list' | 'watch'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: ReflectorMetrics;
+  /** Called after anything that ids depend on has changed. */
+  readonly onChange: () => void;
+}
+
+/** What a controller sees of the cluster. */
+export class Observer {
+  readonly #networks;
+  readonly #nodes;
+  readonly #namespaces;
+  readonly #pods;
+  readonly #demoPolicies;
+  readonly #hosts;
+  readonly #tenants;
+  readonly #reports;
+  readonly #claims;
+  readonly #all: Reflector<unknown>[] = [];
+  /** Each demo policy in the one model, made once. */
+  readonly #policies = new WeakMap<DemoPolicy, Policy>();
+
+  constructor(options: ObserverOptions) {
+    const { onChange, ...rest } = options;
+    const reflect = <T>(resource: Resource, parse: (json: unknown) => Parsed<T>): Reflector<T> => {
+      const reflector = new Reflector<T>({ ...rest, resource, parse, onChange: () => onChange() });
+      this.#all.push(reflector);
+      return reflector;
+    };
+    this.#networks = reflect(NETWORKS, parseObservedNetwork);
+    this.#nodes = reflect(NODES, parseNode);
+    this.#namespaces = reflect(NAMESPACES, parseNamespace);
+    this.#pods = reflect(PODS, parsePod);
+    this.#demoPolicies = reflect(DEMO_POLICIES, parseDemoPolicy);
+    this.#hosts = reflect(HOSTS, parseHost);
+    this.#tenants = reflect(TENANTS, parseTenant);
+    this.#reports = reflect(HOST_REPORTS, parseHostReport);
+    this.#claims = reflect(ID_CLAIMS, parseIdClaim);
+  }
+
+  /** Watches until `signal` is aborted; resolves then. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#all.map((reflector) => reflector.start(signal)));
+  }
+
+  /** Whether everything has been listed once: above all what agents report, before any id is given. */
+  get synced(): boolean {
+    return this.#all.every((reflector) => reflector.synced);
+  }
+
+  /** Resolves when everything has been listed once; rejects with the signal's reason when aborted before. */
+  async whenSynced(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#all.map((reflector) => reflector.whenSynced(signal)));
+  }
+
+  /** What is known now. The maps go on changing: use it before the next turn of the event loop. */
+  get state(): ClusterState {
+    return {
+      network: this.#networks.store.get(NETWORK),
+      nodes: this.#nodes.store,
+      namespaces: this.#namespaces.store,
+      pods: this.#pods.store,
+      policies: [...this.#demoPolicies.store.values()].map((policy) => this.#policyOf(policy)),
+      hosts: this.#hosts.store,
+      tenants: this.#tenants.store,
+      reports: this.#reports.store,
+      claims: this.#claims.store,
+      unreadable: new Set(this.#all.flatMap((reflector) => [...reflector.invalid.keys()])),
+    };
+  }
+
+  #policyOf(demo: DemoPolicy): Policy {
+    const policy = this.#policies.get(demo) ?? demoPolicy(demo);
+    this.#policies.set(demo, policy);
+    return policy;
+  }
+}
