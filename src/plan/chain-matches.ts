@@ -1,0 +1,138 @@
+import type { Address, Family } from '../addr/address.ts';
+import type { Plan } from '../addr/plan.ts';
+import type { Direction, Policy, Rule } from '../policy/model.ts';
+import type { CidrLess } from './address-ranges.ts';
+import type { PeerCompiler, PeerWatch } from './peers.ts';
+import { mergePorts, portNames, portSet, portText } from './ports.ts';
+import type { PortNames, PortRange, PortSet } from './ports.ts';
+
+/** How a chain looks up a peer's address: what the tenant's or the segment's mask leaves of it, or all of it. */
+export type Lookup = 'tenant' | 'segment' | 'address';
+
+/** Peers that stand in a set which all chains share, with the ports that one rule opens to them. */
+export interface SharedPeers {
+  readonly key: string;
+  readonly addresses: ReadonlyMap<Family, readonly Address[]>;
+  readonly ports: PortSet;
+}
+
+/** Peers by CIDR, all those that have the same ports together. */
+export interface CidrPeers {
+  readonly ports: PortSet;
+  readonly ranges: readonly CidrLess[];
+}
+
+/** Destinations of egress by the name of a port, in a set that all chains share. */
+export interface NamedPorts {
+  readonly key: string;
+  readonly elements: ReadonlyMap<Family, readonly string[]>;
+}
+
+/** What the rules of some policies allow in one direction, ordered by the kind of lookup that finds it. */
+export class ChainMatches {
+  /** Ports open to everybody. */
+  open: PortSet = [];
+  readonly shared = new Map<string, SharedPeers>();
+  readonly cidrs = new Map<string, CidrPeers>();
+  readonly named = new Map<string, NamedPorts>();
+  readonly watches: PeerWatch[] = [];
+  readonly #lookups = new Map<string, Map<Address, PortSet>>();
+
+  /** The peers that `lookup` finds, with their ports. */
+  lookup(lookup: Lookup, family: Family): ReadonlyMap<Address, PortSet> {
+    return this.#lookups.get(`${lookup}${family}`) ?? new Map<Address, PortSet>();
+  }
+
+  /** Opens `ports` to the peers that `lookup` finds by these values. */
+  add(lookup: Lookup, family: Family, values: readonly Address[], ports: PortSet): void {
+    if (values.length === 0 || ports.length === 0) return;
+    const key = `${lookup}${family}`;
+    const map = this.#lookups.get(key) ?? new Map<Address, PortSet>();
+    for (const value of values) map.set(value, joinPorts(map.get(value) ?? [], ports));
+    this.#lookups.set(key, map);
+  }
+}
+
+/**
+ * Reads the rules of `policies` for one direction. Only Accept says anything here: these are the policies of the
+ * middle tier, which open. `names` resolves the named ports of the pod itself, for ingress.
+ */
+export function chainMatches(
+  policies: readonly Policy[],
+  direction: Direction,
+  by: { readonly peers: PeerCompiler; readonly plans: readonly Plan[]; readonly names: PortNames },
+): ChainMatches {
+  const matches = new ChainMatches();
+  for (const policy of policies) {
+    for (const rule of policy[direction]) {
+      if (rule.action !== 'Accept') continue;
+      const names = direction === 'ingress' ? by.names : noNames;
+      addRule(matches, rule, portSet(rule.ports, names), by);
+      if (direction === 'egress') addNamed(matches, rule, by.peers);
+    }
+  }
+  return matches;
+}
+
+/** Equal for equal ports: `any`, or elements separated by commas. */
+export function portsKey(ports: PortSet): string {
+  return ports === 'any' ? 'any' : ports.map(portText).join(', ');
+}
+
+function addRule(
+  matches: ChainMatches,
+  rule: Rule,
+  ports: PortSet,
+  by: { readonly peers: PeerCompiler; readonly plans: readonly Plan[] },
+): void {
+  if (ports.length === 0) return;
+  if (rule.peers === 'any') {
+    matches.open = joinPorts(matches.open, ports);
+    return;
+  }
+  for (const peer of rule.peers) {
+    if (peer.kind === 'cidr') {
+      const key = portsKey(ports);
+      matches.cidrs.set(key, { ports, ranges: [...(matches.cidrs.get(key)?.ranges ?? []), peer] });
+      continue;
+    }
+    const compiled = by.peers.compile(peer.selection);
+    matches.watches.push(...compiled.watches);
+    const exact = new Map<Family, readonly Address[]>();
+    for (const { family } of by.plans) {
+      const found = compiled.byFamily.get(family);
+      if (found === undefined) continue;
+      matches.add('tenant', family, found.tenants, ports);
+      matches.add('segment', family, found.segments, ports);
+      if (compiled.shared === undefined) matches.add('address', family, found.exact, ports);
+      else exact.set(family, found.exact);
+    }
+    if (compiled.shared === undefined) continue;
+    const before = matches.shared.get(compiled.shared)?.ports ?? [];
+    matches.shared.set(compiled.shared, { key: compiled.shared, addresses: exact, ports: joinPorts(before, ports) });
+  }
+}
+
+/** A port by name towards others is the port of that name that each of them has, so they are named one by one. */
+function addNamed(matches: ChainMatches, rule: Rule, peers: PeerCompiler): void {
+  for (const port of portNames(rule.ports)) {
+    const { elements, watches } = peers.namedPorts(rule.peers, port);
+    const key = `${port.protocol}/${port.name} of ${JSON.stringify(rule.peers, mapsAsLists)}`;
+    matches.named.set(key, { key, elements });
+    matches.watches.push(...watches);
+  }
+}
+
+function mapsAsLists(_key: string, value: unknown): unknown {
+  return value instanceof Map ? [...value] : value;
+}
+
+function noNames(): readonly number[] {
+  return [];
+}
+
+function joinPorts(a: PortSet, b: PortSet): PortSet {
+  if (a === 'any' || b === 'any') return 'any';
+  if (a.length === 0) return b;
+  return mergePorts([...a, ...b] as readonly PortRange[]);
+}

@@ -1,0 +1,208 @@
+import type { Address, Family } from '../addr/address.ts';
+import { contains } from '../addr/cidr.ts';
+import type { Plan } from '../addr/plan.ts';
+import { formatSelector, matches, matchesPartly } from '../objects/selector.ts';
+import type { LabelSelector } from '../objects/selector.ts';
+import type { Peer, PodSelection, Protocol } from '../policy/model.ts';
+import { podMatches } from './known-pods.ts';
+import type { KnownAddress, KnownPods } from './known-pods.ts';
+import type { Snapshot } from './snapshot.ts';
+import { peerValue } from './tenancy.ts';
+import type { Slot, Tenancy } from './tenancy.ts';
+
+/** Pods that the agent has to watch beyond its own: of one namespace ('' = all), by a selector ('' = all). */
+export interface PeerWatch {
+  readonly namespace: string;
+  readonly selector: string;
+}
+
+/** How the pods of one selection are recognised in one family. */
+export interface FamilyPeers {
+  /** What the tenant's mask leaves of their addresses, whole namespaces. */
+  readonly tenants: readonly Address[];
+  /** What the segment's mask leaves of their addresses. */
+  readonly segments: readonly Address[];
+  /** Those that no mask above finds. */
+  readonly exact: readonly Address[];
+}
+
+/** A selection made ready for lookups. */
+export interface CompiledPeers {
+  readonly byFamily: ReadonlyMap<Family, FamilyPeers>;
+  /** Its canonical text, when many may have to be named one by one: they stand in a set of their own. */
+  readonly shared: string | undefined;
+  readonly watches: readonly PeerWatch[];
+}
+
+/** Turns selections of pods into masks and addresses, each once a plan. */
+export class PeerCompiler {
+  readonly #snapshot: Snapshot;
+  readonly #tenancy: Tenancy;
+  readonly #known: KnownPods;
+  readonly #compiled = new Map<string, CompiledPeers>();
+  readonly #bySelection = new Map<PodSelection, CompiledPeers>();
+
+  constructor(snapshot: Snapshot, tenancy: Tenancy, known: KnownPods) {
+    this.#snapshot = snapshot;
+    this.#tenancy = tenancy;
+    this.#known = known;
+  }
+
+  /** The pods of `selection`. */
+  compile(selection: PodSelection): CompiledPeers {
+    const before = this.#bySelection.get(selection);
+    if (before !== undefined) return before;
+    const key = selectionText(selection);
+    const compiled = this.#compiled.get(key) ?? this.#compileNew(selection, key);
+    this.#compiled.set(key, compiled);
+    this.#bySelection.set(selection, compiled);
+    return compiled;
+  }
+
+  /** Where pods of `peers` have a container port of this name: `address . protocol . port`, and what to watch. */
+  namedPorts(
+    peers: readonly Peer[] | 'any',
+    port: { name: string; protocol: Protocol },
+  ): { readonly elements: ReadonlyMap<Family, readonly string[]>; readonly watches: readonly PeerWatch[] } {
+    const elements = new Map<Family, string[]>();
+    for (const { pod, address, family } of this.#known.byAddress.values()) {
+      const numbers = pod.ports.filter((p) => p.name === port.name && p.protocol === port.protocol);
+      if (numbers.length === 0 || (peers !== 'any' && !peers.some((peer) => this.#names(peer, { pod, address }))))
+        continue;
+      const list = elements.get(family) ?? [];
+      for (const p of numbers) list.push(`${address} . ${p.protocol.toLowerCase()} . ${p.port}`);
+      elements.set(family, list);
+    }
+    const watches =
+      peers === 'any'
+        ? [{ namespace: '', selector: '' }]
+        : peers.flatMap((peer) =>
+            peer.kind === 'cidr' ? [{ namespace: '', selector: '' }] : watchesOf(peer.selection, peer.selection.pods),
+          );
+    return { elements, watches };
+  }
+
+  #names(peer: Peer, { pod, address }: Pick<KnownAddress, 'pod' | 'address'>): boolean {
+    if (peer.kind === 'cidr') {
+      return contains(peer.cidr, address) && !peer.except.some((except) => contains(except, address));
+    }
+    const { namespaces, pods } = peer.selection;
+    return (
+      podMatches(pod, pods, this.#snapshot.network.segmentLabel) && this.#namesNamespace(namespaces, pod.namespace)
+    );
+  }
+
+  #compileNew(selection: PodSelection, key: string): CompiledPeers {
+    const namespaces = this.#namespacesOf(selection.namespaces);
+    const byMask = maskable(selection.pods, this.#snapshot.network.segmentLabel);
+    const watches: PeerWatch[] = [];
+    if (byMask === undefined) watches.push(...watchesOf(selection, selection.pods));
+    const pods = this.#addressesIn(namespaces, selection.pods, byMask === undefined ? 'byNamespace' : 'irregular');
+    const byFamily = new Map<Family, FamilyPeers>();
+    for (const plan of this.#snapshot.network.plans) {
+      const masks = { tenants: [] as Address[], segments: [] as Address[] };
+      for (const namespace of byMask === undefined ? [] : namespaces) {
+        watches.push(...this.#addMasks(plan, namespace, byMask, masks));
+      }
+      const exact = pods.filter(({ family }) => family === plan.family).map(({ address }) => address);
+      byFamily.set(plan.family, { ...masks, exact });
+    }
+    return { byFamily, shared: watches.length > 0 ? key : undefined, watches };
+  }
+
+  /** Adds the masks of one namespace, and says what has to be watched where there are no bits. */
+  #addMasks(
+    plan: Plan,
+    namespace: string,
+    byMask: 'all' | readonly string[] | undefined,
+    masks: { tenants: Address[]; segments: Address[] },
+  ): PeerWatch[] {
+    const label = this.#snapshot.network.segmentLabel;
+    const ofSegments = (names: readonly string[]): PeerWatch[] =>
+      names.length === 0 ? [] : [{ namespace, selector: formatSelector(segmentSelector(label, names)) }];
+    if (byMask === undefined) return [];
+    if (byMask === 'all') {
+      const slot = this.#tenancy.tenantSlot(plan, namespace);
+      if (slot.kind === 'bits') masks.tenants.push(peerValue(plan, 'tenant', slot));
+      if (slot.kind === 'pool') return [{ namespace, selector: '' }];
+      return slot.kind === 'bits' ? ofSegments(this.#tenancy.pooledSegments(plan, namespace)) : [];
+    }
+    const pooled: string[] = [];
+    for (const segment of byMask) {
+      const slot: Slot = this.#tenancy.segmentSlot(plan, namespace, segment);
+      if (slot.kind === 'bits') masks.segments.push(peerValue(plan, 'segment', slot));
+      if (slot.kind === 'pool') pooled.push(segment);
+    }
+    return ofSegments(pooled);
+  }
+
+  #addressesIn(
+    namespaces: readonly string[],
+    selector: LabelSelector,
+    among: 'byNamespace' | 'irregular',
+  ): readonly KnownAddress[] {
+    const label = this.#snapshot.network.segmentLabel;
+    return namespaces.flatMap((namespace) =>
+      (this.#known[among].get(namespace) ?? []).filter(({ pod }) => podMatches(pod, selector, label)),
+    );
+  }
+
+  #namespacesOf(namespaces: PodSelection['namespaces']): readonly string[] {
+    if (namespaces.kind === 'names') return [...new Set(namespaces.names)];
+    const all = new Set([
+      ...this.#snapshot.namespaces.keys(),
+      ...this.#snapshot.tenants.keys(),
+      ...this.#known.byNamespace.keys(),
+    ]);
+    return [...all].filter((name) => this.#namesNamespace(namespaces, name));
+  }
+
+  #namesNamespace(namespaces: PodSelection['namespaces'], name: string): boolean {
+    if (namespaces.kind === 'names') return namespaces.names.includes(name);
+    const namespace = this.#snapshot.namespaces.get(name);
+    if (namespace !== undefined) return matches(namespaces.selector, namespace.meta.labels);
+    return matchesPartly(namespaces.selector, new Map(), () => false) === 'yes';
+  }
+}
+
+/** The fewest watches that show all of it; above `limit` of them one watch on all pods. */
+export function mergeWatches(watches: Iterable<PeerWatch>, limit: number): readonly PeerWatch[] {
+  const byKey = new Map<string, PeerWatch>();
+  for (const watch of watches) byKey.set(`${watch.namespace} ${watch.selector}`, watch);
+  const needed = [...byKey.values()].filter(
+    ({ namespace, selector }) =>
+      !(namespace !== '' && byKey.has(` ${selector}`)) &&
+      !(selector !== '' && (byKey.has(`${namespace} `) || byKey.has(' '))) &&
+      !(namespace !== '' && byKey.has(' ')),
+  );
+  if (needed.length > limit) return [{ namespace: '', selector: '' }];
+  return needed.sort((a, b) => (`${a.namespace} ${a.selector}` < `${b.namespace} ${b.selector}` ? -1 : 1));
+}
+
+/** Whether masks can name the pods: all of the namespaces, or these segments of them. */
+function maskable(selector: LabelSelector, segmentLabel: string): 'all' | readonly string[] | undefined {
+  const [first, ...more] = selector.requirements;
+  if (first === undefined) return 'all';
+  if (more.length > 0 || first.key !== segmentLabel || first.operator !== 'In') return undefined;
+  return [...new Set(first.values)];
+}
+
+function segmentSelector(label: string, names: readonly string[]): LabelSelector {
+  return { requirements: [{ key: label, operator: 'In', values: names }] };
+}
+
+/** Without namespace labels on pods, a namespace selector can only be watched in all namespaces. */
+function watchesOf({ namespaces }: PodSelection, pods: LabelSelector): PeerWatch[] {
+  const selector = formatSelector(pods);
+  if (namespaces.kind === 'selector') return [{ namespace: '', selector }];
+  return [...new Set(namespaces.names)].map((namespace) => ({ namespace, selector }));
+}
+
+/** Equal for selections that say the same. */
+function selectionText({ namespaces, pods }: PodSelection): string {
+  const where =
+    namespaces.kind === 'names'
+      ? [...new Set(namespaces.names)].sort().join()
+      : `{${formatSelector(namespaces.selector)}}`;
+  return `${where}/{${formatSelector(pods)}}`;
+}

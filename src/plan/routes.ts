@@ -1,0 +1,46 @@
+import { familyBits, familyOf } from '../addr/address.ts';
+import type { Address } from '../addr/address.ts';
+import { cidrFamily, makeCidr } from '../addr/cidr.ts';
+import type { Cidr } from '../addr/cidr.ts';
+import type { HostRanges } from './host-sets.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { Warning } from './warning.ts';
+
+/** A route that this host should have, all of them under our own protocol number. */
+export interface DesiredRoute {
+  readonly kind: 'unicast' | 'blackhole';
+  readonly dst: Cidr;
+  /** The next hop, on a link that the host reaches by other means; another host's own address. */
+  readonly via?: Address;
+  /** The interface, for what is reached on it directly. */
+  readonly dev?: string;
+}
+
+/**
+ * One route for each range of another host by that host's first address of the same family, one for each address of
+ * a pod here, and a blackhole for this host's own ranges, so that what is for no pod never loops back to where it
+ * came from.
+ */
+export function desiredRoutes(
+  snapshot: Snapshot,
+  ranges: HostRanges,
+): { readonly routes: readonly DesiredRoute[]; readonly warnings: readonly Warning[] } {
+  const routes: DesiredRoute[] = ranges.own.map((dst) => ({ kind: 'blackhole', dst }));
+  const warnings: Warning[] = [];
+  for (const { host, range } of ranges.others) {
+    const via = host.addresses.find((address) => familyOf(address) === cidrFamily(range));
+    if (via !== undefined) {
+      routes.push({ kind: 'unicast', dst: range, via });
+      continue;
+    }
+    const message = `range ${range} cannot be reached: the node has no IPv${cidrFamily(range)} address`;
+    warnings.push({ reason: 'HostUnreachable', object: `Host ${host.meta.name}`, message });
+  }
+  for (const { hostInterface, addresses } of snapshot.leases) {
+    for (const address of addresses) {
+      const dst = makeCidr(address, familyBits(familyOf(address)));
+      routes.push({ kind: 'unicast', dst, dev: hostInterface });
+    }
+  }
+  return { routes, warnings };
+}

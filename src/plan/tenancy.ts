@@ -1,0 +1,99 @@
+import { decode, masked, maxSegment, maxTenant } from '../addr/plan.ts';
+import type { Decoded, Plan } from '../addr/plan.ts';
+import type { Address } from '../addr/address.ts';
+import type { Tenant } from '../objects/tenant.ts';
+
+/**
+ * Where the pods of a segment have their addresses in one family: under bits of their own, in the shared pool, or
+ * nobody knows yet. What is not known compiles to nothing.
+ */
+export type Slot =
+  | { readonly kind: 'bits'; readonly tenant: number; readonly segment: number }
+  | { readonly kind: 'pool' }
+  | { readonly kind: 'unknown' };
+
+const POOL: Slot = { kind: 'pool' };
+const UNKNOWN: Slot = { kind: 'unknown' };
+
+/** What the bits of an address say of its pod. `segment` null: it had no segment label. */
+export interface Owner {
+  readonly namespace: string;
+  readonly segment: string | null;
+}
+
+interface TenantIndex {
+  readonly tenant: Tenant;
+  readonly idOf: ReadonlyMap<string, number>;
+  readonly nameOf: ReadonlyMap<number, string>;
+}
+
+/** Ids and names of tenants and segments, both ways, each answer O(1). Built once a snapshot. */
+export class Tenancy {
+  readonly #byNamespace = new Map<string, TenantIndex>();
+  /** null: two Tenants claim the id, so it names neither. */
+  readonly #byId = new Map<number, TenantIndex | null>();
+
+  constructor(tenants: ReadonlyMap<string, Tenant>) {
+    for (const [namespace, tenant] of tenants) {
+      const idOf = new Map(tenant.segments.map(({ name, id }) => [name, id]));
+      const nameOf = new Map(tenant.segments.filter(({ id }) => id !== 0).map(({ name, id }) => [id, name]));
+      const index: TenantIndex = { tenant, idOf, nameOf };
+      this.#byNamespace.set(namespace, index);
+      if (tenant.id !== 0) this.#byId.set(tenant.id, this.#byId.has(tenant.id) ? null : index);
+    }
+  }
+
+  /** Where pods of `namespace` have their addresses whose segment has an id of its own. */
+  tenantSlot(plan: Plan, namespace: string): Slot {
+    const index = this.#byNamespace.get(namespace);
+    if (index === undefined) return UNKNOWN;
+    const { id, pooled } = index.tenant;
+    if (pooled || id > maxTenant(plan)) return POOL;
+    if (id === 0 || this.#byId.get(id) !== index) return UNKNOWN;
+    return { kind: 'bits', tenant: id, segment: 0 };
+  }
+
+  /** Where pods of `namespace` have their addresses whose segment label is `segment` (null: they have none). */
+  segmentSlot(plan: Plan, namespace: string, segment: string | null): Slot {
+    const slot = this.tenantSlot(plan, namespace);
+    if (slot.kind !== 'bits' || segment === null) return slot;
+    const id = this.#byNamespace.get(namespace)?.idOf.get(segment);
+    if (id === undefined) return UNKNOWN;
+    return id === 0 || id > maxSegment(plan) ? POOL : { ...slot, segment: id };
+  }
+
+  /** The segments of a tenant with bits whose pods are in the shared pool all the same. */
+  pooledSegments(plan: Plan, namespace: string): readonly string[] {
+    const segments = this.#byNamespace.get(namespace)?.tenant.segments ?? [];
+    return segments.filter(({ id }) => id === 0 || id > maxSegment(plan)).map(({ name }) => name);
+  }
+
+  /** Whose bits these are; undefined for the shared pool and for ids that nobody, or more than one, is known to have. */
+  ownerOf(fields: Decoded): Owner | undefined {
+    const index = this.#byId.get(fields.tenant);
+    if (index === undefined || index === null) return undefined;
+    const namespace = index.tenant.meta.name;
+    if (fields.segment === 0) return { namespace, segment: null };
+    const segment = index.nameOf.get(fields.segment);
+    return segment === undefined ? undefined : { namespace, segment };
+  }
+}
+
+/** Whether `address` is where `slot` says; never for the unknown. */
+export function isInSlot(plan: Plan, slot: Slot, address: Address): boolean {
+  if (slot.kind === 'unknown') return false;
+  const fields = decode(plan, address);
+  if (fields === undefined) return false;
+  if (slot.kind === 'pool') return fields.pool === true;
+  return fields.tenant === slot.tenant && fields.segment === slot.segment && fields.pool !== true;
+}
+
+/** The mask that leaves of an address its tenant, or its tenant and segment, and never its host. */
+export function peerMask(plan: Plan, kind: 'tenant' | 'segment'): Address {
+  return masked(plan, kind === 'tenant' ? { tenant: 1 } : { tenant: 1, segment: 0 }).mask;
+}
+
+/** What that mask leaves of the addresses of a tenant, or of one of its segments. */
+export function peerValue(plan: Plan, kind: 'tenant' | 'segment', slot: { tenant: number; segment: number }): Address {
+  return masked(plan, kind === 'tenant' ? { tenant: slot.tenant } : slot).value;
+}
