@@ -11,6 +11,7 @@ import { startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
 import { podFinished } from '../objects/pod.ts';
 import type { Desired } from '../plan/desired.ts';
+import { REVOKED_MARK } from '../plan/forward.ts';
 import { identityIndex } from '../plan/identity.ts';
 import type { Lease, Snapshot } from '../plan/snapshot.ts';
 import { AddressBook } from './address-book.ts';
@@ -26,7 +27,7 @@ import { PodIdentities } from './pod-identities.ts';
 import { PodNetwork } from './pod-network.ts';
 import { Reconciler } from './reconciler.ts';
 import { Reporter, type Report } from './reporter.ts';
-import { findRevocations, REVOKED } from './revocation.ts';
+import { findRevocations } from './revocation.ts';
 
 /** What an agent needs. It works in the network namespace that it runs in. */
 export interface AgentOptions {
@@ -228,9 +229,9 @@ class Agent {
       namespaces: snapshot.namespaces,
       policies: snapshot.policies,
     };
-    const bench = { world, partyOf: identities.partyOf, isLocal: (address: Address) => local.has(address) };
+    const bench = { world, partyOf: (address: Address) => identities.partyOf(address), isLocal: (address: Address) => local.has(address) };
     const { cut, pardon } = findRevocations(this.#conntrack.list(), bench);
-    if (cut.length > 0) this.#conntrack.setMark(cut, REVOKED, REVOKED);
+    if (cut.length > 0) this.#conntrack.setMark(cut, REVOKED_MARK, REVOKED_MARK);
     if (pardon.length > 0) this.#conntrack.remove(pardon);
     this.#metrics.revoked.inc(cut.length);
     this.#metrics.pardoned.inc(pardon.length);

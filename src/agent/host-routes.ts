@@ -4,7 +4,7 @@ import { deleteRoute, formatRoute, replaceRoute, ROMANA_PROTOCOL, type Route } f
 import type { Rtnl } from '../kernel/rtnl.ts';
 import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
 import type { Log } from '../lib/log.ts';
-import type { DesiredRoute } from '../plan/desired.ts';
+import type { DesiredRoute } from '../plan/routes.ts';
 
 /** The interfaces that hold the host's own addresses. */
 export interface Underlay {

@@ -10,16 +10,13 @@ import { type Network, parseNetwork } from '../objects/network.ts';
 import { type Pod, parsePod } from '../objects/pod.ts';
 import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS, type Resource, TENANTS } from '../objects/resources.ts';
 import { parseTenant, type Tenant } from '../objects/tenant.ts';
-import type { PeerWatch } from '../plan/desired.ts';
+import type { PeerWatch } from '../plan/peers.ts';
 import type { Lease, Snapshot } from '../plan/snapshot.ts';
 import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
 
 /** The Network object that a cluster has one of. */
 const NETWORK = 'default';
-/** Past so many different peer watches one watch on all pods is cheaper for everybody. */
-export const MAX_PEER_WATCHES = 32;
-
 /** What an observer needs. */
 export interface ObserverOptions {
   readonly client: KubeClient;
@@ -130,14 +127,13 @@ export class Observer {
 
   /** Opens the watches on peers that the plan asks for and closes those that it asks for no more. */
   watchPeers(wanted: readonly PeerWatch[]): void {
-    const watches = wanted.length > MAX_PEER_WATCHES ? [{ namespace: '', selector: '' }] : wanted;
-    const keys = new Set(watches.map((watch) => `${watch.namespace}?${watch.selector}`));
+    const keys = new Set(wanted.map((watch) => `${watch.namespace}?${watch.selector}`));
     for (const [key, watch] of this.#peerWatches) {
       if (keys.has(key)) continue;
       watch.stop.abort();
       this.#peerWatches.delete(key);
     }
-    for (const { namespace, selector } of watches) {
+    for (const { namespace, selector } of wanted) {
       const key = `${namespace}?${selector}`;
       if (this.#peerWatches.has(key)) continue;
       const stop = new AbortController();

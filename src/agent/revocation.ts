@@ -1,10 +1,8 @@
 import type { Address } from '../addr/address.ts';
 import type { ConntrackEntry } from '../kernel/conntrack.ts';
+import { REVOKED_MARK } from '../plan/forward.ts';
 import { evaluate, type Port, type World } from '../policy/evaluate.ts';
 import type { Party } from '../policy/party.ts';
-
-/** Our bit of the connection mark: packets of a connection that carries it are dropped before anything else. */
-export const REVOKED = 0x10000000;
 
 /** What the oracle needs in order to judge the connections of one host. */
 export interface Bench {
@@ -51,7 +49,7 @@ export function findRevocations(entries: Iterable<ConntrackEntry>, bench: Bench)
       forbidden = isForbidden(bench, from, to, port);
       judged.set(key, forbidden);
     }
-    const marked = (entry.mark & REVOKED) !== 0;
+    const marked = (entry.mark & REVOKED_MARK) !== 0;
     if (forbidden && !marked) cut.push(entry);
     if (!forbidden && marked) pardon.push(entry);
   }

@@ -1,7 +1,7 @@
 import type { NftSet, Ruleset } from '../nft/ruleset.ts';
 
 /** Sets that only say which addresses are ours: they come and go with pods and turn no verdict of others. */
-const MEMBERSHIP = /^(endpoints|own)[46]$/;
+const MEMBERSHIP = /^(endpoints4|endpoints6|self)$/;
 /** Maps from the address of a local pod to its chain. */
 const DISPATCH = /^(ingress|egress)[46]$/;
 

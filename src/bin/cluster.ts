@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+
+import type { ClusterPlans } from '../cli/ip.ts';
+import { type FoundCluster, findCluster, SERVICE_ACCOUNT_DIRECTORY } from '../kube/credentials.ts';
+import { HttpKubeClient } from '../kube/http-client.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Result } from '../lib/result.ts';
+import { parseHost } from '../objects/host.ts';
+import { parseNetwork } from '../objects/network.ts';
+import { HOSTS, NETWORKS, TENANTS } from '../objects/resources.ts';
+import { parseTenant } from '../objects/tenant.ts';
+
+/** The options by which every subcommand that asks a cluster is told which. */
+export interface ClusterOptions {
+  readonly kubeconfig?: string | undefined;
+  readonly name?: string | undefined;
+}
+
+/** How long `romana ip` waits for a cluster's names, in milliseconds. */
+const NAMES_MS = 1_000;
+
+/** Adds `--kubeconfig` and `--name` to a subcommand. */
+export function clusterOptions(command: Command): Command {
+  return command
+    .option('--kubeconfig <file>', 'the cluster of this kubeconfig')
+    .option('--name <name>', 'the local cluster of this name');
+}
+
+/** Finds the cluster, in the order: --kubeconfig, --name, $KUBECONFIG, service account, only local one, ~/.kube/config. */
+export function lookForCluster(options: ClusterOptions): Promise<Result<FoundCluster>> {
+  return findCluster({
+    kubeconfigFlag: options.kubeconfig,
+    nameFlag: options.name,
+    kubeconfigEnv: process.env['KUBECONFIG'],
+    serviceAccountDir: SERVICE_ACCOUNT_DIRECTORY,
+    serviceHost: process.env['KUBERNETES_SERVICE_HOST'],
+    servicePort: process.env['KUBERNETES_SERVICE_PORT'],
+    home: process.env['HOME'],
+    clock: systemClock,
+  });
+}
+
+/** A client for that cluster. @throws Error that says where it was looked for */
+export async function connect(options: ClusterOptions): Promise<{ client: HttpKubeClient; cluster: FoundCluster }> {
+  const found = await lookForCluster(options);
+  if (!found.ok) throw new Error(found.error);
+  return { client: new HttpKubeClient(found.value.connection), cluster: found.value };
+}
+
+/** The cluster's plans and the names of its ids; undefined when no cluster answers in time. */
+export async function knownPlans(options: ClusterOptions): Promise<ClusterPlans | undefined> {
+  const signal = AbortSignal.timeout(NAMES_MS);
+  const found = await lookForCluster(options);
+  if (!found.ok) return undefined;
+  const client = new HttpKubeClient(found.value.connection, { connectMs: NAMES_MS, headMs: NAMES_MS });
+  try {
+    const [networks, hosts, tenants] = await Promise.all(
+      [NETWORKS, HOSTS, TENANTS].map((resource) => client.list(resource, { signal })),
+    );
+    const network = networks?.items.map(parseNetwork).find((parsed) => parsed.ok && parsed.value.meta.name === 'default');
+    if (network?.ok !== true) return undefined;
+    const known = (tenants?.items ?? []).map(parseTenant).flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
+    const hostNames = new Map(
+      (hosts?.items ?? []).map(parseHost).flatMap((parsed) => (parsed.ok ? [[parsed.value.id, parsed.value.meta.name]] : [])),
+    );
+    const tenantOf = (id: number): (typeof known)[number] | undefined => known.find((t) => !t.pooled && t.id === id);
+    return {
+      plans: network.value.plans,
+      hostName: (id) => hostNames.get(id),
+      tenantName: (id) => tenantOf(id)?.meta.name,
+      segmentName: (tenant, id) => tenantOf(tenant)?.segments.find((segment) => segment.id === id)?.name,
+    };
+  } catch {
+    return undefined; // a cluster that does not answer is like none: the names are a courtesy
+  } finally {
+    await client.close();
+  }
+}
