@@ -154,7 +154,8 @@ class PreparedLink implements PreparedPod {
       // The kernel takes routes only for an interface that is up, so they come right after, in the same call. One that
       // a former owner of the address left behind is replaced.
       const routes = this.#wiring.addresses.map((address) => replaceRoute(routeTo(address, this.#index)));
-      this.#host.apply(setLink(this.#index, { up: true }), ...routes);
+      // (The host's end is asked for only so that the kernel takes note of its carrier: see below.)
+      this.#host.applyAndGet([setLink(this.#index, { up: true }), ...routes], this.#index);
       this.#awaitCarrier();
     } catch (error) {
       this.#host.apply(deleteLink(this.#index));

@@ -1,0 +1,239 @@
+// What `Probe` (probe.ts) runs in a network namespace: one JSON request a line on stdin, one JSON answer a line on
+// stdout. It ends with its stdin.
+import dgram from 'node:dgram';
+import net from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Answer, Reach, Request } from './probe.ts';
+
+type ConnectRequest = Extract<Request, { do: 'tcp' | 'open' }>;
+
+const UDP_BURST = 64;
+
+const servers = new Map<string, { received: Map<string, number>; close: () => Promise<void> }>();
+const connections = new Map<number, net.Socket>();
+const floods = new Map<number, () => number>();
+let handles = 0;
+
+const UNREACHABLE = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EACCES', 'EPERM', 'EADDRNOTAVAIL']);
+
+function reachOf(error: NodeJS.ErrnoException): Reach {
+  if (error.code === 'ECONNREFUSED') return 'refused';
+  if (error.code === 'ETIMEDOUT') return 'timeout';
+  if (UNREACHABLE.has(error.code ?? '')) return 'unreachable';
+  throw error;
+}
+
+function count(received: Map<string, number>, source: string | undefined): void {
+  const key = (source ?? '').replace(/^::ffff:/, '');
+  received.set(key, (received.get(key) ?? 0) + 1);
+}
+
+function listenTcp(address: string, port: number): Promise<number> {
+  const received = new Map<string, number>();
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    count(received, socket.remoteAddress);
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => sockets.delete(socket));
+    socket.pipe(socket);
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, address, () => {
+      const bound = (server.address() as net.AddressInfo).port;
+      const close = (): Promise<void> => {
+        for (const socket of sockets) socket.destroy();
+        return new Promise((done) => server.close(() => done()));
+      };
+      servers.set(`tcp ${bound}`, { received, close });
+      resolve(bound);
+    });
+  });
+}
+
+function listenUdp(address: string, port: number): Promise<number> {
+  const received = new Map<string, number>();
+  const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  socket.on('message', (data, from) => {
+    count(received, from.address);
+    socket.send(data, from.port, from.address, () => undefined);
+  });
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(port, address, () => {
+      socket.off('error', reject);
+      socket.on('error', () => undefined);
+      const bound = socket.address().port;
+      servers.set(`udp ${bound}`, { received, close: () => new Promise((done) => socket.close(() => done())) });
+      resolve(bound);
+    });
+  });
+}
+
+function connect(request: ConnectRequest): Promise<net.Socket | Reach> {
+  const { address, port, timeoutMs, source } = request;
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: address, port, ...(source === undefined ? {} : { localAddress: source }) });
+    const timer = setTimeout(() => {
+      socket.destroy();
+      resolve('timeout');
+    }, timeoutMs);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.on('error', () => socket.destroy());
+      resolve(socket);
+    });
+    socket.once('error', (error) => {
+      clearTimeout(timer);
+      try {
+        resolve(reachOf(error));
+      } catch (unexpected) {
+        reject(unexpected);
+      }
+    });
+  });
+}
+
+async function tcp(request: ConnectRequest): Promise<Reach> {
+  const result = await connect(request);
+  if (typeof result === 'string') return result;
+  // A reset leaves nothing behind in TIME_WAIT, so that the same test can be run thousands of times.
+  result.resetAndDestroy();
+  return 'open';
+}
+
+async function openTcp(request: ConnectRequest): Promise<number> {
+  const result = await connect(request);
+  if (typeof result === 'string') throw new Error(`no connection with ${request.address} ${request.port}: ${result}`);
+  handles += 1;
+  connections.set(handles, result);
+  return handles;
+}
+
+function exchange({ handle, text, timeoutMs }: Extract<Request, { do: 'exchange' }>): Promise<boolean> {
+  const socket = connections.get(handle);
+  if (socket === undefined) throw new Error(`there is no connection ${handle}`);
+  return new Promise((resolve) => {
+    let seen = '';
+    const finish = (arrived: boolean): void => {
+      clearTimeout(timer);
+      socket.off('data', onData).off('close', onClose);
+      resolve(arrived);
+    };
+    const onData = (data: Buffer): void => {
+      seen += data.toString();
+      if (seen.endsWith(text)) finish(true);
+    };
+    const onClose = (): void => finish(false);
+    const timer = setTimeout(onClose, timeoutMs);
+    socket.on('data', onData).on('close', onClose);
+    socket.write(text, () => undefined);
+  });
+}
+
+function udp({ address, port, timeoutMs, source, text }: Extract<Request, { do: 'udp' }>): Promise<Reach> {
+  const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  return new Promise<Reach>((resolve, reject) => {
+    const timer = setTimeout(() => resolve('timeout'), timeoutMs);
+    socket.once('message', () => resolve('open'));
+    socket.on('error', (error) => {
+      try {
+        resolve(reachOf(error));
+      } catch (unexpected) {
+        reject(unexpected);
+      }
+    });
+    socket.once('close', () => clearTimeout(timer));
+    socket.bind(0, source, () => {
+      // Connected, so that an ICMP error comes back as an error.
+      socket.connect(port, address, () => {
+        socket.send(text, (error) => {
+          if (error !== null) socket.emit('error', error);
+        });
+      });
+    });
+  }).finally(() => socket.close());
+}
+
+function flood({ address, port, source }: Extract<Request, { do: 'flood' }>): Promise<number> {
+  const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  socket.on('error', () => undefined);
+  handles += 1;
+  const handle = handles;
+  let sent = 0;
+  let stopped = false;
+  const burst = (): void => {
+    if (stopped) return;
+    let waiting = UDP_BURST;
+    const done = (error: Error | null): void => {
+      if (error === null) sent += 1;
+      waiting -= 1;
+      if (waiting === 0) setImmediate(burst);
+    };
+    for (let index = 0; index < UDP_BURST; index += 1) socket.send('flood', port, address, done);
+  };
+  floods.set(handle, () => {
+    stopped = true;
+    setImmediate(() => socket.close());
+    return sent;
+  });
+  return new Promise((resolve) => {
+    socket.bind(0, source, () => {
+      burst();
+      resolve(handle);
+    });
+  });
+}
+
+async function carryOut(request: Request): Promise<unknown> {
+  switch (request.do) {
+    case 'listenTcp':
+      return await listenTcp(request.address, request.port);
+    case 'listenUdp':
+      return await listenUdp(request.address, request.port);
+    case 'stopListening': {
+      await servers.get(`${request.protocol} ${request.port}`)?.close();
+      return servers.delete(`${request.protocol} ${request.port}`);
+    }
+    case 'received': {
+      const server = servers.get(`${request.protocol} ${request.port}`);
+      if (server === undefined) throw new Error(`nothing listens on ${request.protocol} ${request.port}`);
+      return Object.fromEntries(server.received);
+    }
+    case 'tcp':
+      return await tcp(request);
+    case 'open':
+      return await openTcp(request);
+    case 'exchange':
+      return await exchange(request);
+    case 'close':
+      connections.get(request.handle)?.destroy();
+      return connections.delete(request.handle);
+    case 'udp':
+      return await udp(request);
+    case 'flood':
+      return await flood(request);
+    case 'stopFlood': {
+      const sent = floods.get(request.handle)?.() ?? 0;
+      floods.delete(request.handle);
+      return sent;
+    }
+  }
+}
+
+async function answer(line: string): Promise<void> {
+  const { id, request } = JSON.parse(line) as { id: number; request: Request };
+  let result: Answer;
+  try {
+    result = { id, ok: true, value: await carryOut(request) };
+  } catch (error) {
+    result = { id, ok: false, error: error instanceof Error ? error.message : String(error) };
+  }
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+const lines = createInterface({ input: process.stdin });
+lines.on('line', (line) => void answer(line));
+lines.on('close', () => process.exit(0));
+process.stdout.write(`${JSON.stringify({ id: 0, ok: true, value: 'ready' } satisfies Answer)}\n`);
