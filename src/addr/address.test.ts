@@ -20,24 +20,24 @@ const canonical: readonly [text: string, address: string][] = [
   ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7:0'],
 ];
 
-test('parseAddress gives the canonical text of an address', () => {
+void test('parseAddress gives the canonical text of an address', () => {
   for (const [text, address] of canonical) assert.equal(unwrap(parseAddress(text)), address, text);
 });
 
-test('parseAddress refuses what is no address, or a second name of one', () => {
+void test('parseAddress refuses what is no address, or a second name of one', () => {
   const bad = ['', '1', '1.2.3', '1.2.3.4.5', '01.2.3.4', '256.1.1.1', '1.2.3.4 ', '0x1.2.3.4', '1.2.3.-4', 'a.b.c.d'];
   const bad6 = [':', ':::', '1::2::3', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7:8::', 'fe80::1%eth0'];
   const odd6 = ['12345::', 'g::', ':1:2:3:4:5:6:7', '1:2:3:4:5:6:7:', '1.2.3.4::', '::1.2.3', '::ffff:1.2.3.4'];
   for (const text of [...bad, ...bad6, ...odd6]) assert.equal(parseAddress(text).ok, false, text);
 });
 
-test('parseAddress names the plain form when it refuses an IPv4-mapped address', () => {
+void test('parseAddress names the plain form when it refuses an IPv4-mapped address', () => {
   const result = parseAddress('::ffff:a00:1');
   assert.ok(!result.ok);
   assert.match(result.error, /write it as 10\.0\.0\.1/);
 });
 
-test('fromBits and toBits undo each other, and the text reads back as itself', () => {
+void test('fromBits and toBits undo each other, and the text reads back as itself', () => {
   const sparse = fc.array(fc.oneof(fc.constant(0n), fc.bigInt(0n, 0xffffn)), { minLength: 8, maxLength: 8 });
   fc.assert(
     fc.property(sparse, (hextets) => {
@@ -60,12 +60,12 @@ test('fromBits and toBits undo each other, and the text reads back as itself', (
   );
 });
 
-test('fromBits throws when the family has no such number', () => {
+void test('fromBits throws when the family has no such number', () => {
   assert.throws(() => fromBits(4, 2n ** 32n), RangeError);
   assert.throws(() => fromBits(6, -1n), RangeError);
 });
 
-test('compareAddresses orders by family, then by number', () => {
+void test('compareAddresses orders by family, then by number', () => {
   const texts = ['fd00::2', '10.0.0.10', 'fd00::1', '10.0.0.9'];
   const sorted = texts.map((text) => unwrap(parseAddress(text))).sort(compareAddresses);
   assert.deepEqual(sorted, ['10.0.0.9', '10.0.0.10', 'fd00::1', 'fd00::2']);

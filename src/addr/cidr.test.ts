@@ -5,14 +5,14 @@ import { unwrap } from '../lib/result.ts';
 import { fromBits, parseAddress } from './address.ts';
 import { cidrBase, cidrFamily, cidrLength, contains, makeCidr, overlaps, parseCidr } from './cidr.ts';
 
-test('parseCidr reads both families and keeps the canonical text', () => {
+void test('parseCidr reads both families and keeps the canonical text', () => {
   for (const text of ['0.0.0.0/0', '10.0.0.0/8', '10.1.17.3/32', '::/0', 'fd00:10::/64', '::1/128']) {
     assert.equal(unwrap(parseCidr(text)), text);
   }
   assert.equal(unwrap(parseCidr('FD00:0::/16')), 'fd00::/16');
 });
 
-test('parseCidr says what the range would be when bits are set behind the prefix', () => {
+void test('parseCidr says what the range would be when bits are set behind the prefix', () => {
   const result = parseCidr('10.1.0.0/8');
   assert.deepEqual(result, {
     ok: false,
@@ -20,7 +20,7 @@ test('parseCidr says what the range would be when bits are set behind the prefix
   });
 });
 
-test('parseCidr refuses what is no CIDR', () => {
+void test('parseCidr refuses what is no CIDR', () => {
   for (const text of [
     '',
     '10.0.0.0',
@@ -38,18 +38,18 @@ test('parseCidr refuses what is no CIDR', () => {
   }
 });
 
-test('makeCidr masks the base and refuses a length the family does not have', () => {
+void test('makeCidr masks the base and refuses a length the family does not have', () => {
   assert.equal(makeCidr(unwrap(parseAddress('10.1.17.3')), 28), '10.1.17.0/28');
   assert.equal(makeCidr(unwrap(parseAddress('fd00:10::1:1:1:3')), 80), 'fd00:10:0:0:1::/80');
   assert.throws(() => makeCidr(unwrap(parseAddress('10.1.17.3')), 33), RangeError);
 });
 
-test('cidrBase, cidrLength and cidrFamily take a range apart', () => {
+void test('cidrBase, cidrLength and cidrFamily take a range apart', () => {
   const cidr = unwrap(parseCidr('fd00:10::/64'));
   assert.deepEqual([cidrBase(cidr), cidrLength(cidr), cidrFamily(cidr)], ['fd00:10::', 64, 6]);
 });
 
-test('contains holds for the first and the last address and for none beside, never across families', () => {
+void test('contains holds for the first and the last address and for none beside, never across families', () => {
   const cidr = unwrap(parseCidr('10.1.0.0/16'));
   const inside = (text: string): boolean => contains(cidr, unwrap(parseAddress(text)));
   assert.deepEqual(['10.1.0.0', '10.1.255.255', '10.0.255.255', '10.2.0.0', '::a01:0'].map(inside), [
@@ -61,7 +61,7 @@ test('contains holds for the first and the last address and for none beside, nev
   ]);
 });
 
-test('overlaps holds exactly when one range contains the base of the other', () => {
+void test('overlaps holds exactly when one range contains the base of the other', () => {
   const cidr = fc
     .tuple(fc.bigInt(0n, 2n ** 32n - 1n), fc.integer({ min: 0, max: 32 }))
     .map(([bits, length]) => makeCidr(fromBits(4, bits), length));

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ENDPOINT_REST_MS, EndpointAllocator } from './endpoints.ts';
 
-test('EndpointAllocator gives never used ones in order, then the longest released', () => {
+void test('EndpointAllocator gives never used ones in order, then the longest released', () => {
   const endpoints = new EndpointAllocator({ first: 3, last: 6 });
   assert.deepEqual([endpoints.take(0), endpoints.take(0), endpoints.take(0)], [3, 4, 5]);
   endpoints.release(4, 10);
@@ -12,7 +12,7 @@ test('EndpointAllocator gives never used ones in order, then the longest release
   assert.equal(endpoints.take(30), undefined);
 });
 
-test('EndpointAllocator lets a released endpoint rest while the caller has another choice', () => {
+void test('EndpointAllocator lets a released endpoint rest while the caller has another choice', () => {
   const endpoints = new EndpointAllocator({ first: 3, last: 3 });
   assert.equal(endpoints.take(0), 3);
   endpoints.release(3, 1000);
@@ -22,7 +22,7 @@ test('EndpointAllocator lets a released endpoint rest while the caller has anoth
   assert.equal(endpoints.take(1001 + ENDPOINT_REST_MS), 3);
 });
 
-test('EndpointAllocator does not give what was reserved, and goes on behind it', () => {
+void test('EndpointAllocator does not give what was reserved, and goes on behind it', () => {
   const endpoints = new EndpointAllocator({ first: 3, last: 6 });
   assert.equal(endpoints.reserve(4), true);
   assert.equal(endpoints.reserve(4), false);
@@ -33,13 +33,13 @@ test('EndpointAllocator does not give what was reserved, and goes on behind it',
   );
 });
 
-test('EndpointAllocator takes releases from before a restart as rest', () => {
+void test('EndpointAllocator takes releases from before a restart as rest', () => {
   const endpoints = new EndpointAllocator({ first: 3, last: 5 });
   endpoints.release(3, 0);
   assert.deepEqual([endpoints.take(1), endpoints.take(1), endpoints.take(1)], [4, 5, 3]);
 });
 
-test('EndpointAllocator works on a range of 2^31 and on an empty one', () => {
+void test('EndpointAllocator works on a range of 2^31 and on an empty one', () => {
   const huge = new EndpointAllocator({ first: 3, last: 2 ** 31 - 1 });
   huge.reserve(2 ** 31 - 1);
   assert.equal(huge.take(0), 3);
@@ -49,7 +49,7 @@ test('EndpointAllocator works on a range of 2^31 and on an empty one', () => {
   assert.equal(empty.free, 0);
 });
 
-test('EndpointAllocator remembers a bounded number of releases', () => {
+void test('EndpointAllocator remembers a bounded number of releases', () => {
   const endpoints = new EndpointAllocator({ first: 3, last: 2 ** 31 - 1 });
   for (let i = 0; i < 65_536; i++) endpoints.release(endpoints.take(0) ?? 0, i);
   assert.equal(endpoints.take(65_536), 65_539);
@@ -57,7 +57,7 @@ test('EndpointAllocator remembers a bounded number of releases', () => {
   assert.equal(endpoints.take(ENDPOINT_REST_MS), 3);
 });
 
-test('EndpointAllocator never gives one number twice, and finds every free one', () => {
+void test('EndpointAllocator never gives one number twice, and finds every free one', () => {
   const step = fc.oneof(
     fc.constant({ do: 'take' as const, n: 0 }),
     fc.record({ do: fc.constantFrom('release' as const, 'reserve' as const), n: fc.integer({ min: 1, max: 12 }) }),

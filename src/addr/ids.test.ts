@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { countFreeIds, lowestFreeId } from './ids.ts';
 
-test('lowestFreeId skips what is taken, what rests and what is excluded', () => {
+void test('lowestFreeId skips what is taken, what rests and what is excluded', () => {
   const unavailable = { taken: new Set([1, 2]), resting: new Set([3]), excluded: [{ first: 5, last: 9 }] };
   assert.equal(lowestFreeId({ first: 1, last: 15 }, unavailable), 4);
   assert.equal(lowestFreeId({ first: 5, last: 15 }, unavailable), 10);
@@ -11,12 +11,12 @@ test('lowestFreeId skips what is taken, what rests and what is excluded', () => 
   assert.equal(lowestFreeId({ first: 1, last: 0 }, unavailable), undefined);
 });
 
-test('lowestFreeId passes over huge excluded ranges without walking them', () => {
+void test('lowestFreeId passes over huge excluded ranges without walking them', () => {
   const excluded = [{ first: 0, last: 2 ** 31 - 2 }];
   assert.equal(lowestFreeId({ first: 0, last: 2 ** 31 - 1 }, { taken: new Set(), excluded }), 2 ** 31 - 1);
 });
 
-test('lowestFreeId and countFreeIds agree with looking at every id', () => {
+void test('lowestFreeId and countFreeIds agree with looking at every id', () => {
   const id = fc.nat(30);
   const ids = fc.uniqueArray(id).map((list) => new Set(list));
   const excluded = fc.uniqueArray(id, { maxLength: 6 }).map((list) => {

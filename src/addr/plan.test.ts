@@ -66,11 +66,11 @@ const planAndFields = anyPlan.chain((plan) =>
     }),
 );
 
-test('DEFAULT_PLANS are one plan of each family', () => {
+void test('DEFAULT_PLANS are one plan of each family', () => {
   assert.deepEqual(DEFAULT_PLANS, [v4, v6]);
 });
 
-test('decode reads host, tenant, segment and endpoint, in both families', () => {
+void test('decode reads host, tenant, segment and endpoint, in both families', () => {
   assert.deepEqual(decode(v4, address('10.1.17.3')), { host: 1, tenant: 1, segment: 1, endpoint: 3 });
   assert.deepEqual(decode(v6, address('fd00:10::1:1:1:3')), { host: 1, tenant: 1, segment: 1, endpoint: 3 });
   assert.deepEqual(decode(v4, address('10.255.240.254')), { host: 255, tenant: 15, segment: 0, endpoint: 254 });
@@ -78,17 +78,17 @@ test('decode reads host, tenant, segment and endpoint, in both families', () => 
   assert.equal(decode(v4, address('fd00:10::1:1:1:3')), undefined);
 });
 
-test('decode reads segment and endpoint of the shared pool as one number', () => {
+void test('decode reads segment and endpoint of the shared pool as one number', () => {
   assert.deepEqual(decode(v4, address('10.2.3.4')), { host: 2, tenant: 0, segment: 0, endpoint: 772, pool: true });
 });
 
-test('decode knows no fields above 2^31 - 1', () => {
+void test('decode knows no fields above 2^31 - 1', () => {
   const plan = unwrap(parsePlan('::/0:40,40,40,8'));
   assert.equal(decode(plan, address('ff00::')), undefined);
   assert.equal(decode(plan, address('::ffff:ffff:ff:0')), undefined);
 });
 
-test('encode is the inverse of decode for any plan and any fields that fit', () => {
+void test('encode is the inverse of decode for any plan and any fields that fit', () => {
   fc.assert(
     fc.property(planAndFields, ({ plan, fields }) => {
       const made = unwrap(encode(plan, fields));
@@ -99,7 +99,7 @@ test('encode is the inverse of decode for any plan and any fields that fit', () 
   );
 });
 
-test('R28: encode answers a value that does not fit with an error, never with bits in the neighbouring field', () => {
+void test('R28: encode answers a value that does not fit with an error, never with bits in the neighbouring field', () => {
   const name = fc.constantFrom('host' as const, 'tenant' as const, 'segment' as const, 'endpoint' as const);
   const excess = fc.oneof(fc.integer({ min: 1, max: 1000 }), fc.constantFrom(-1, 0.5, Number.NaN, 2 ** 40));
   fc.assert(
@@ -119,7 +119,7 @@ test('R28: encode answers a value that does not fit with an error, never with bi
   );
 });
 
-test('R28: the sixteenth tenant of the default plan is an error that names field, value and range', () => {
+void test('R28: the sixteenth tenant of the default plan is an error that names field, value and range', () => {
   assert.deepEqual(encode(v4, { host: 1, tenant: 16, segment: 1, endpoint: 3 }), {
     ok: false,
     error: 'tenant 16 does not fit: plan 10.0.0.0/8:8,4,4,8 has tenant 0 to 15',
@@ -128,13 +128,13 @@ test('R28: the sixteenth tenant of the default plan is an error that names field
   assert.throws(() => hostRange(v4, 256), RangeError);
 });
 
-test('encode refuses a segment in the shared pool', () => {
+void test('encode refuses a segment in the shared pool', () => {
   const result = encode(v4, { host: 1, tenant: 0, segment: 2, endpoint: 3 });
   assert.ok(!result.ok);
   assert.match(result.error, /segment 2 does not fit: .* segment 0 to 0 in the shared pool/);
 });
 
-test('makePlan spells out a sum that is wrong', () => {
+void test('makePlan spells out a sum that is wrong', () => {
   assert.deepEqual(parsePlan('10.0.0.0/8:8,4,4,7'), {
     ok: false,
     error:
@@ -146,7 +146,7 @@ test('makePlan spells out a sum that is wrong', () => {
   assert.match(result.error, /64 \+ 16 \+ 16 \+ 16 \+ 17 = 129, an IPv6 address has 128/);
 });
 
-test('makePlan refuses a width below 1 and a prefix with host bits', () => {
+void test('makePlan refuses a width below 1 and a prefix with host bits', () => {
   const none = parsePlan('10.0.0.0/8:8,8,0,8');
   assert.ok(!none.ok);
   assert.match(none.error, /segmentBits must be a whole number of at least 1, it is 0/);
@@ -155,11 +155,11 @@ test('makePlan refuses a width below 1 and a prefix with host bits', () => {
   assert.match(bits.error, /the range would be 10\.0\.0\.0\/8/);
 });
 
-test('parsePlan reads back what formatPlan writes, for any plan', () => {
+void test('parsePlan reads back what formatPlan writes, for any plan', () => {
   fc.assert(fc.property(anyPlan, (plan) => assert.deepEqual(unwrap(parsePlan(formatPlan(plan))), plan)));
 });
 
-test('parsePlan refuses text of another shape and shows the right one', () => {
+void test('parsePlan refuses text of another shape and shows the right one', () => {
   for (const text of [
     '',
     '10.0.0.0/8',
@@ -174,7 +174,7 @@ test('parsePlan refuses text of another shape and shows the right one', () => {
   }
 });
 
-test('the limits are what may be given out: tenants and segments to 15, endpoints 3 to 254, the pool to 4094', () => {
+void test('the limits are what may be given out: tenants and segments to 15, endpoints 3 to 254, the pool to 4094', () => {
   const limits = [maxHost, maxTenant, maxSegment, maxEndpoint, maxPoolEndpoint];
   assert.deepEqual(
     limits.map((limit) => limit(v4)),
@@ -186,12 +186,12 @@ test('the limits are what may be given out: tenants and segments to 15, endpoint
   );
 });
 
-test('hostRange and gateway are the route and the first hop of a host', () => {
+void test('hostRange and gateway are the route and the first hop of a host', () => {
   assert.deepEqual([hostRange(v4, 1), gateway(v4, 1)], ['10.1.0.0/16', '10.1.0.1']);
   assert.deepEqual([hostRange(v6, 26), gateway(v6, 26)], ['fd00:10:0:0:1a::/80', 'fd00:10::1a:0:0:1']);
 });
 
-test('masked has a mask for host, tenant, segment and pairs of them', () => {
+void test('masked has a mask for host, tenant, segment and pairs of them', () => {
   const table: readonly [Parameters<typeof masked>[1], mask: string, value: string][] = [
     [{}, '255.0.0.0', '10.0.0.0'],
     [{ host: 1 }, '255.255.0.0', '10.1.0.0'],
@@ -209,7 +209,7 @@ test('masked has a mask for host, tenant, segment and pairs of them', () => {
   });
 });
 
-test('masked holds for an address exactly when its fields are the ones named', () => {
+void test('masked holds for an address exactly when its fields are the ones named', () => {
   const which = fc.record({ host: fc.boolean(), tenant: fc.boolean(), segment: fc.boolean() });
   fc.assert(
     fc.property(planAndFields, which, fc.bigInt(0n, 2n ** 128n - 1n), ({ plan, fields }, which, noise) => {
@@ -228,7 +228,7 @@ test('masked holds for an address exactly when its fields are the ones named', (
   );
 });
 
-test('hostsTakenBy names exactly the hosts whose ranges a reserved CIDR overlaps', () => {
+void test('hostsTakenBy names exactly the hosts whose ranges a reserved CIDR overlaps', () => {
   const reserved = ['10.96.0.0/12', '192.168.99.0/24', '10.111.3.0/24', '10.200.7.1/32', 'fd00:10::1:0:0:0/96'];
   assert.deepEqual(hostsTakenBy(v4, reserved.map(cidr)), [
     { first: 96, last: 111 },
@@ -239,7 +239,7 @@ test('hostsTakenBy names exactly the hosts whose ranges a reserved CIDR overlaps
   assert.deepEqual(hostsTakenBy(v4, []), []);
 });
 
-test('hostsTakenBy agrees with overlaps for any plan and any reserved CIDR', () => {
+void test('hostsTakenBy agrees with overlaps for any plan and any reserved CIDR', () => {
   const reserved = fc.array(fc.tuple(fc.bigInt(0n, 2n ** 128n - 1n), fc.nat(128)), { maxLength: 4 });
   fc.assert(
     fc.property(anyPlan, reserved, fc.nat(), (plan, seeds, nat) => {

@@ -26,7 +26,7 @@ async function run(args: Partial<IpArguments>, answer?: ClusterPlans) {
   return { status, stdout, stderr };
 }
 
-test('ipCommand decodes for people, with names where a cluster knows them', async () => {
+void test('ipCommand decodes for people, with names where a cluster knows them', async () => {
   const { status, stdout, stderr } = await run({ address: '10.1.17.3' }, cluster);
   assert.deepEqual([status, stderr], [0, '']);
   assert.equal(
@@ -35,31 +35,31 @@ test('ipCommand decodes for people, with names where a cluster knows them', asyn
   );
 });
 
-test('ipCommand prints exactly the keys of the fields as JSON when no cluster answers', async () => {
+void test('ipCommand prints exactly the keys of the fields as JSON when no cluster answers', async () => {
   const { stdout } = await run({ address: '10.1.17.3', output: 'json' });
   assert.equal(stdout, '{"address":"10.1.17.3","family":4,"host":1,"tenant":1,"segment":1,"endpoint":3}\n');
   const v6 = await run({ address: 'FD00:10:0::1:1:1:3', output: 'json' });
   assert.equal(v6.stdout, '{"address":"fd00:10::1:1:1:3","family":6,"host":1,"tenant":1,"segment":1,"endpoint":3}\n');
 });
 
-test('ipCommand adds names to JSON when a cluster answers', async () => {
+void test('ipCommand adds names to JSON when a cluster answers', async () => {
   const { stdout } = await run({ address: '10.1.17.3', output: 'json' }, cluster);
   const { hostName, tenantName, segmentName } = JSON.parse(stdout);
   assert.deepEqual([hostName, tenantName, segmentName], ['minion1', 'tenant-a', 'frontend']);
 });
 
-test('ipCommand marks an address of the shared pool', async () => {
+void test('ipCommand marks an address of the shared pool', async () => {
   const { stdout } = await run({ address: '10.2.3.4', output: 'json' }, cluster);
   const fields = { host: 2, tenant: 0, segment: 0, endpoint: 772 };
   assert.deepEqual(JSON.parse(stdout), { address: '10.2.3.4', family: 4, ...fields, pool: true });
   assert.match((await run({ address: '10.2.3.4' })).stdout, /tenant +0 +shared pool/);
 });
 
-test('ipCommand shows segment 0 as the pods without the label', async () => {
+void test('ipCommand shows segment 0 as the pods without the label', async () => {
   assert.match((await run({ address: '10.1.16.3' })).stdout, /segment +0 +- /);
 });
 
-test('ipCommand makes the address of the given fields, one line a family', async () => {
+void test('ipCommand makes the address of the given fields, one line a family', async () => {
   const fields = { host: '1', tenant: '1', segment: '1', endpoint: '3' };
   const { status, stdout } = await run(fields);
   assert.equal(status, 0);
@@ -68,7 +68,7 @@ test('ipCommand makes the address of the given fields, one line a family', async
   assert.equal(JSON.parse(json.stdout).address, '10.1.17.3');
 });
 
-test('ipCommand takes the given plan before that of the cluster, and this before the default', async () => {
+void test('ipCommand takes the given plan before that of the cluster, and this before the default', async () => {
   const address = '10.1.17.3';
   const plan = ['10.0.0.0/8:8,8,4,4'];
   const given = JSON.parse((await run({ address, plan, output: 'json' }, cluster)).stdout);
@@ -78,7 +78,7 @@ test('ipCommand takes the given plan before that of the cluster, and this before
   assert.deepEqual([clusters.host, clusters.tenant, clusters.segment], [0, 1, 17]);
 });
 
-test('ipCommand answers bad input with status 2 and one line that names it', async () => {
+void test('ipCommand answers bad input with status 2 and one line that names it', async () => {
   const fields = { host: '1', tenant: '1', segment: '1', endpoint: '3' };
   const table: readonly [Partial<IpArguments>, RegExp][] = [
     [{}, /an address is missing/],

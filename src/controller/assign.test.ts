@@ -48,14 +48,14 @@ const tenants = (api: FakeApi) => api.read(TENANTS, parseTenant);
 const segments = (api: FakeApi, tenant: string) =>
   Object.fromEntries((tenants(api).get(tenant)?.segments ?? []).map(({ name, id }) => [name, id]));
 
-test('assign gives Nodes the host ids from 0 in order, with ranges, addresses and labels', async () => {
+void test('assign gives Nodes the host ids from 0 in order, with ranges, addresses and labels', async () => {
   const api = await makeApi();
   for (const name of ['minion10', 'minion2', 'master']) await addNode(api, name, ['192.168.99.10'], { zone: 'a' });
   await settle(api);
-  assert.deepEqual([...hosts(api).values()].map(({ meta, id }) => [meta.name, id]).toSorted(), [
-    ['master', 0],
-    ['minion10', 2],
-    ['minion2', 1],
+  assert.deepEqual([...hosts(api).values()].map(({ meta, id }) => `${meta.name} ${id}`).toSorted(), [
+    'master 0',
+    'minion10 2',
+    'minion2 1',
   ]);
   const minion2 = hosts(api).get('minion2');
   assert.deepEqual(minion2?.ranges, ['10.1.0.0/16', 'fd00:10:0:0:1::/80']);
@@ -63,7 +63,7 @@ test('assign gives Nodes the host ids from 0 in order, with ranges, addresses an
   assert.deepEqual(minion2?.labels, new Map([['zone', 'a']]));
 });
 
-test('assign follows the addresses and labels of a Node, also labels that go', async () => {
+void test('assign follows the addresses and labels of a Node, also labels that go', async () => {
   const api = await makeApi();
   await addNode(api, 'n1', ['192.168.99.10'], { old: '1', kept: '1' });
   await settle(api);
@@ -76,7 +76,7 @@ test('assign follows the addresses and labels of a Node, also labels that go', a
   assert.deepEqual(hosts(api).get('n1')?.labels, new Map([['kept', '2']]));
 });
 
-test('assign removes the Host of a Node that is gone and gives the same id when it comes back', async () => {
+void test('assign removes the Host of a Node that is gone and gives the same id when it comes back', async () => {
   const api = await makeApi();
   for (const name of ['a', 'b']) await addNode(api, name);
   await settle(api);
@@ -93,7 +93,7 @@ test('assign removes the Host of a Node that is gone and gives the same id when 
   );
 });
 
-test('assign skips host ids that reserved CIDRs take and that do not fit every family, and says what is left', async () => {
+void test('assign skips host ids that reserved CIDRs take and that do not fit every family, and says what is left', async () => {
   const six = { cidr: 'fd00:10::/64', hostBits: 16, tenantBits: 16, segmentBits: 16, endpointBits: 16 };
   const reservedCIDRs = ['10.64.0.0/16', 'fd00:10:0:0:2::/80', '192.168.0.0/16'];
   const api = await makeApi({ plans: [SMALL, six], reservedCIDRs });
@@ -111,14 +111,14 @@ test('assign skips host ids that reserved CIDRs take and that do not fit every f
   assert.deepEqual([status.hostIdsLeft, status.reservedHostIds], [0, ['1-2']]);
 });
 
-test('assign refuses a plan only when no host id is left', async () => {
+void test('assign refuses a plan only when no host id is left', async () => {
   const api = await makeApi({ plans: [SMALL], reservedCIDRs: ['10.0.0.0/8'] });
   await addNode(api, 'a');
   const { warnings } = await settle(api);
   assert.deepEqual([hosts(api).size, warnings[0]?.reason], [0, 'NoHostIds']);
 });
 
-test('assign refuses another plan while a Host holds the old one, and takes it when none does', async () => {
+void test('assign refuses another plan while a Host holds the old one, and takes it when none does', async () => {
   const api = await makeApi();
   await addNode(api, 'a');
   await settle(api);
@@ -134,13 +134,13 @@ test('assign refuses another plan while a Host holds the old one, and takes it w
   assert.deepEqual(hosts(api).get('a')?.ranges, ['10.0.0.0/10']);
 });
 
-test('assign says in the status why a Network cannot be read', async () => {
+void test('assign says in the status why a Network cannot be read', async () => {
   const api = await makeApi({ plans: [{ ...SMALL, endpointBits: 17 }] });
   const { warnings } = await settle(api);
   assert.match(warnings[0]?.message ?? '', /spec\.plans\[0\].*8 \+ 2 \+ 2 \+ 2 \+ 17 = 31/);
 });
 
-test('assign gives tenant ids from 1 to namespaces with pods; hostNetwork pods and empty namespaces take none', async () => {
+void test('assign gives tenant ids from 1 to namespaces with pods; hostNetwork pods and empty namespaces take none', async () => {
   const api = await makeApi();
   await api.create(NAMESPACES, { metadata: { name: 'empty' } });
   await addPod(api, 'system', 'proxy', { segment: 'x' }, { hostNetwork: true });
@@ -157,7 +157,7 @@ test('assign gives tenant ids from 1 to namespaces with pods; hostNetwork pods a
   );
 });
 
-test('R38: assign gives every value of the segment label its own id, and none to pods without the label', async () => {
+void test('R38: assign gives every value of the segment label its own id, and none to pods without the label', async () => {
   const api = await makeApi();
   for (const [name, labels] of Object.entries({ p1: {}, p2: { segment: '' }, p3: { segment: 'default' } })) {
     await addPod(api, 'a', name, labels);
@@ -166,7 +166,7 @@ test('R38: assign gives every value of the segment label its own id, and none to
   assert.deepEqual(segments(api, 'a'), { '': 1, default: 2 });
 });
 
-test('assign gives segment ids to what a policy names first, in its own namespace only', async () => {
+void test('assign gives segment ids to what a policy names first, in its own namespace only', async () => {
   const api = await makeApi();
   await addPod(api, 'a', 'p1', { segment: 'frontend' });
   await addPod(api, 'b', 'p1');
@@ -183,7 +183,7 @@ test('assign gives segment ids to what a policy names first, in its own namespac
   assert.deepEqual(segments(api, 'b'), {});
 });
 
-test('assign lets the 40th namespace use the shared pool of the narrow family, with a warning', async () => {
+void test('assign lets the 40th namespace use the shared pool of the narrow family, with a warning', async () => {
   const api = await makeApi();
   for (let i = 1; i <= 40; i++) await addPod(api, `t${i}`, 'p', { segment: 's' });
   const { warnings } = await settle(api);
@@ -199,7 +199,7 @@ test('assign lets the 40th namespace use the shared pool of the narrow family, w
   );
 });
 
-test('assign pools a namespace when no family has an id, and takes it out only when it has no pods', async () => {
+void test('assign pools a namespace when no family has an id, and takes it out only when it has no pods', async () => {
   const api = await makeApi({ plans: [SMALL] });
   for (const name of ['a', 'b', 'c', 'd']) await addPod(api, name, 'p', { segment: 's' });
   const { warnings } = await settle(api);
@@ -217,7 +217,7 @@ test('assign pools a namespace when no family has an id, and takes it out only w
   assert.deepEqual([tenants(api).get('d')?.id, tenants(api).get('d')?.pooled], [1, false]);
 });
 
-test('assign pools the segments that find no id, and warns', async () => {
+void test('assign pools the segments that find no id, and warns', async () => {
   const api = await makeApi({ plans: [SMALL] });
   for (const segment of ['s1', 's2', 's3', 's4']) await addPod(api, 'a', segment, { segment });
   const { warnings } = await settle(api);
@@ -231,7 +231,7 @@ test('assign pools the segments that find no id, and warns', async () => {
   assert.deepEqual(segments(api, 'a'), { s1: 1, s2: 2, s3: 3 });
 });
 
-test('R33: assign gives a tenant id to a new owner only when every agent has acknowledged and none reports it', async () => {
+void test('R33: assign gives a tenant id to a new owner only when every agent has acknowledged and none reports it', async () => {
   const api = await makeApi({ plans: [SMALL] });
   for (const name of ['n1', 'n2']) {
     await addNode(api, name);
@@ -259,7 +259,7 @@ test('R33: assign gives a tenant id to a new owner only when every agent has ack
   assert.equal(tenants(api).get('e')?.id, 1);
 });
 
-test('R33: assign gives no tenant or segment id that an agent reports, although nothing says whose it is', async () => {
+void test('R33: assign gives no tenant or segment id that an agent reports, although nothing says whose it is', async () => {
   const api = await makeApi();
   const leases = [
     { tenant: 1, segment: 0, count: 1 },
@@ -271,7 +271,7 @@ test('R33: assign gives no tenant or segment id that an agent reports, although 
   assert.equal(tenants(api).get('a')?.id, 3);
 });
 
-test('assign makes the Tenant of a namespace anew that was deleted and made again under the same name', async () => {
+void test('assign makes the Tenant of a namespace anew that was deleted and made again under the same name', async () => {
   const api = await makeApi();
   await addPod(api, 'a', 'p');
   await addNode(api, 'n1');
@@ -284,7 +284,7 @@ test('assign makes the Tenant of a namespace anew that was deleted and made agai
   assert.equal(tenants(api).get('a')?.id, 2);
 });
 
-test('assign changes nothing that hangs on objects that cannot be read', async () => {
+void test('assign changes nothing that hangs on objects that cannot be read', async () => {
   const api = await makeApi();
   await addNode(api, 'n1');
   await addPod(api, 'a', 'p');

@@ -58,7 +58,7 @@ function start(t: TestContext, api: FakeApi, failWarning: () => boolean = () => 
   return { controller, registry, warnings, stop };
 }
 
-test('Controller makes Hosts and Tenants as Nodes and pods appear, and removes Hosts with their Nodes', async (t) => {
+void test('Controller makes Hosts and Tenants as Nodes and pods appear, and removes Hosts with their Nodes', async (t) => {
   const api = await makeApi();
   start(t, api);
   await api.create(NODES, { metadata: { name: 'master' } });
@@ -71,7 +71,7 @@ test('Controller makes Hosts and Tenants as Nodes and pods appear, and removes H
   await waitFor('the host to go', () => hostsOf(api).size === 0);
 });
 
-test('Controller gives the same ids after a restart and writes nothing when all is as it has to be', async (t) => {
+void test('Controller gives the same ids after a restart and writes nothing when all is as it has to be', async (t) => {
   const api = await makeApi();
   const first = start(t, api);
   for (const name of ['b', 'a', 'c']) {
@@ -93,7 +93,7 @@ test('Controller gives the same ids after a restart and writes nothing when all 
   );
 });
 
-test('Controller warns once of a namespace in the shared pool, and counts it', async (t) => {
+void test('Controller warns once of a namespace in the shared pool, and counts it', async (t) => {
   const api = await makeApi();
   const { warnings, registry } = start(t, api);
   for (let i = 1; i <= 17; i++) await addPod(api, `t${i}`, 'p');
@@ -113,7 +113,7 @@ test('Controller warns once of a namespace in the shared pool, and counts it', a
   assert.match(text, /^romana_controller_leading 1$/m);
 });
 
-test('Controller tells a warning later when it could not be told', async (t) => {
+void test('Controller tells a warning later when it could not be told', async (t) => {
   const api = await makeApi();
   let failures = 2;
   const { warnings } = start(t, api, () => failures-- > 0);
@@ -122,7 +122,7 @@ test('Controller tells a warning later when it could not be told', async (t) => 
   assert.equal(warnings[0]?.reason, 'Invalid');
 });
 
-test('Controller goes on after the API server refused, and gives each id once', async (t) => {
+void test('Controller goes on after the API server refused, and gives each id once', async (t) => {
   const api = await makeApi();
   let calls = 0;
   api.fail = ({ verb }) =>
@@ -132,11 +132,14 @@ test('Controller goes on after the API server refused, and gives each id once', 
   const { registry } = start(t, api);
   for (const name of ['n1', 'n2', 'n3']) api.store.create(NODES, { metadata: { name } }, '');
   await waitFor('hosts', () => hostsOf(api).size === 3);
-  assert.deepEqual([...hostsOf(api).values()].map(({ id }) => id).toSorted(), [0, 1, 2]);
+  assert.deepEqual(
+    [...hostsOf(api).values()].map(({ id }) => id).toSorted((a, b) => a - b),
+    [0, 1, 2],
+  );
   assert.match(await registry.metrics(), /^romana_controller_errors_total [1-9]/m);
 });
 
-test('Controller that does not lead writes nothing', async (t) => {
+void test('Controller that does not lead writes nothing', async (t) => {
   const api = await makeApi();
   await api.create(NODES, { metadata: { name: 'n1' } });
   const abort = new AbortController();

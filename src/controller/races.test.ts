@@ -119,7 +119,7 @@ async function settle(api: FakeApi): Promise<void> {
   assert.fail('does not come to rest');
 }
 
-test('R33: two leaders with copies of any age, stopped at any point, never give one id twice', async () => {
+void test('R33: two leaders with copies of any age, stopped at any point, never give one id twice', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 100, size: 'max' }), async (steps) => {
       const api = new FakeApi();
@@ -153,7 +153,7 @@ async function applyLate(api: FakeApi, state: ClusterState): Promise<readonly st
   return outdated.map(({ kind }) => kind);
 }
 
-test('R33: a leader paused before it writes a tenant id writes it into no Tenant of the same name made since', async () => {
+void test('R33: a leader paused before it writes a tenant id writes it into no Tenant of the same name made since', async () => {
   const api = await makeApi();
   await toggleNamespace(api, 'a');
   for (let round = 0; round < 3; round++) {
@@ -173,7 +173,7 @@ test('R33: a leader paused before it writes a tenant id writes it into no Tenant
   assert.equal(tenantsOf(api).get('a')?.id, 0);
 });
 
-test('R33: a leader whose copy of the Tenants is old releases no id of a Tenant that is there', async () => {
+void test('R33: a leader whose copy of the Tenants is old releases no id of a Tenant that is there', async () => {
   const api = await makeApi();
   const before = api.state();
   await toggleNamespace(api, 'a');
@@ -183,7 +183,7 @@ test('R33: a leader whose copy of the Tenants is old releases no id of a Tenant 
   assert.equal(api.read(ID_CLAIMS, parseIdClaim).get('tenant-1')?.released, false);
 });
 
-test('a leader whose copy of Nodes or namespaces is old removes neither Host nor Tenant', async () => {
+void test('a leader whose copy of Nodes or namespaces is old removes neither Host nor Tenant', async () => {
   const api = await makeApi();
   const before = api.state();
   await toggleNamespace(api, 'a');
@@ -194,7 +194,7 @@ test('a leader whose copy of Nodes or namespaces is old removes neither Host nor
   assert.deepEqual(await applyLate(api, state), ['delete-host', 'delete-tenant']);
 });
 
-test('a leader that has not seen a claim yet does not remove the Host that stands on it', async () => {
+void test('a leader that has not seen a claim yet does not remove the Host that stands on it', async () => {
   const api = await makeApi();
   await toggleNode(api, 'n1');
   await settle(api);
@@ -205,7 +205,7 @@ test('a leader that has not seen a claim yet does not remove the Host that stand
   assert.equal(hostsOf(api).get('n1')?.id, 0);
 });
 
-test("a claim that another leader made first is that leader's, and the next round takes another id", async () => {
+void test("a claim that another leader made first is that leader's, and the next round takes another id", async () => {
   const api = await makeApi();
   await toggleNode(api, 'n1');
   const late = api.state();
