@@ -73,9 +73,9 @@ export function nearMisses(
   const misses = policies.flatMap(({ policy, subject }): readonly Miss[] => {
     const name = policyName(policy);
     const rules = policy[attempt.direction];
-    if (rules.length === 0) return [{ distance: 9, text: `${name}: allows no ${attempt.direction}` }];
+    if (rules.length === 0) return [{ distance: 11, text: `${name}: allows no ${attempt.direction}` }];
     if (subject === 'unknown') {
-      return [{ distance: 8, text: `${name}: whether it selects ${partyName(attempt.subject)} is not known yet` }];
+      return [{ distance: 10, text: `${name}: whether it selects ${partyName(attempt.subject)} is not known yet` }];
     }
     return rules.map((rule) => ruleMiss(name, rule, attempt));
   });
