@@ -16,7 +16,8 @@ export interface IdentityIndex {
    * Whose `address` is. O(1), also for 100,000 addresses: each is worked out once.
    *
    * A pod by its lease or what is known of it, else by its bits; a host by its own addresses; inside an assigned
-   * host's range but nobody known, `unknown`; anything else, outside.
+   * host's range but nobody known, `unknown`; anything else, outside. The party has this address alone: it is asked for
+   * one connection, and peers by CIDR are judged by the address that this connection uses.
    */
   partyOf(address: Address): Party;
 }
@@ -63,12 +64,12 @@ class Index implements IdentityIndex {
     const known = this.#known.byAddress.get(address);
     if (known !== undefined) return this.#podParty(known.pod, address);
     const node = this.#hostByAddress.get(address);
-    if (node !== undefined) return { kind: 'host', name: node.meta.name, addresses: node.addresses };
+    if (node !== undefined) return { kind: 'host', name: node.meta.name, addresses: [address] };
     return this.#byBits(address);
   }
 
   #podParty(pod: KnownPod, address: Address): Party {
-    const { namespace, name, labels, known, addresses, ports } = pod;
+    const { namespace, name, labels, known, ports } = pod;
     return {
       kind: 'pod',
       namespace,
@@ -76,7 +77,7 @@ class Index implements IdentityIndex {
       node: this.#hostOf(address)?.meta.name ?? '',
       labels,
       known,
-      addresses,
+      addresses: [address],
       ports,
     };
   }

@@ -10,6 +10,8 @@ import type { Tenant } from '../objects/tenant.ts';
 import { parseDemoPolicy } from '../objects/demo-policy.ts';
 import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
+import { rulesetText } from '../nft/text.ts';
+import type { Desired } from './desired.ts';
 import type { Lease, Snapshot } from './snapshot.ts';
 
 /** One pod of a fixture. */
@@ -108,6 +110,19 @@ export function snapshotOf(fixture: Fixture): Snapshot {
     leases: local.map((pod) => leaseOf(pod, addresses(pod))),
     uplinks: ['eth0'],
   };
+}
+
+/** The sets and chains of a plan whose names match, as text without the frame of the table. */
+export function excerpt({ ruleset }: Desired, names: RegExp): string {
+  const chosen = {
+    table: ruleset.table,
+    sets: new Map([...ruleset.sets].filter(([name]) => names.test(name))),
+    chains: new Map([...ruleset.chains].filter(([name]) => names.test(name))),
+  };
+  return rulesetText(chosen)
+    .replace(/^table.*\n/, '')
+    .replace(/\}\n$/, '')
+    .replaceAll(/^\t/gm, '');
 }
 
 function tenantsOf(fixture: Fixture): ReadonlyMap<string, Tenant> {
