@@ -71,16 +71,14 @@ export function parseLabelSelector(json: unknown, field: string): Parsed<LabelSe
 
 function requirementMatches(requirement: Requirement, labels: Labels): boolean {
   const value = labels.get(requirement.key);
-  switch (requirement.operator) {
-    case 'In':
-      return value !== undefined && requirement.values.includes(value);
-    case 'NotIn':
-      return value === undefined || !requirement.values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-  }
+  const among = value !== undefined && requirement.values.includes(value);
+  const answers: Readonly<Record<Operator, boolean>> = {
+    In: among,
+    NotIn: !among,
+    Exists: value !== undefined,
+    DoesNotExist: value === undefined,
+  };
+  return answers[requirement.operator];
 }
 
 /** Whether `labels` meet `selector`. NotIn holds for labels without the key, as in Kubernetes. */

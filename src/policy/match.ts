@@ -1,6 +1,6 @@
 import { familyOf } from '../addr/address.ts';
 import { cidrLength, contains } from '../addr/cidr.ts';
-import type { Namespace } from '../objects/namespace.ts';
+import { NAMESPACE_NAME_LABEL, type Namespace } from '../objects/namespace.ts';
 import { matches, matchesPartly, type Answer } from '../objects/selector.ts';
 import type { Peer, PodSelection, PortMatch, Protocol, Rule } from './model.ts';
 import { addressesOf, type Party } from './party.ts';
@@ -28,7 +28,8 @@ function selectsNamespace(world: Labelled, namespaces: PodSelection['namespaces'
   if (namespaces.kind === 'names') return answer(namespaces.names.includes(name));
   const namespace = world.namespaces.get(name);
   if (namespace !== undefined) return answer(matches(namespaces.selector, namespace.meta.labels));
-  return matchesPartly(namespaces.selector, new Map(), () => false);
+  const named = new Map([[NAMESPACE_NAME_LABEL, name]]);
+  return matchesPartly(namespaces.selector, named, (key) => key === NAMESPACE_NAME_LABEL);
 }
 
 /** Whether `party` is one of the pods of `selection`. Hosts and what is outside are no pods. */

@@ -48,13 +48,7 @@ export function addressesOf(party: Party): readonly Address[] {
 
 /** `tenant-a/frontend`, `host minion1`, an address: for messages. */
 export function partyName(party: Party): string {
-  switch (party.kind) {
-    case 'pod':
-      return `${party.namespace}/${party.name === '' ? (party.addresses[0] ?? '?') : party.name}`;
-    case 'host':
-      return `host ${party.name}`;
-    case 'unknown':
-    case 'outside':
-      return party.address;
-  }
+  if (party.kind === 'host') return `host ${party.name}`;
+  if (party.kind !== 'pod') return party.address;
+  return `${party.namespace}/${party.name === '' ? (party.addresses[0] ?? '?') : party.name}`;
 }
