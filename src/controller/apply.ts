@@ -127,8 +127,10 @@ async function applyOne(client: WriteClient, clock: Clock, action: Action): Prom
 async function isJustified(client: WriteClient, action: Extract<Action, { kind: 'delete-host' }>): Promise<boolean> {
   const { id, meta } = action.host;
   if (action.because === 'no-node') return (await read(client, NODES, meta.name)) === undefined;
-  const claim = parseIdClaim(await read(client, ID_CLAIMS, claimName('Host', id)));
-  return !claim.ok || claim.value.holder.name !== meta.name;
+  const object = await read(client, ID_CLAIMS, claimName('Host', id));
+  if (object === undefined) return true;
+  const claim = parseIdClaim(object);
+  return claim.ok && claim.value.holder.name !== meta.name;
 }
 
 async function remove(client: WriteClient, resource: Resource, meta: Meta): Promise<true> {

@@ -11,6 +11,7 @@ import { applyActions } from './apply.ts';
 import { assign } from './assign.ts';
 import { FakeApi } from './fake-api.ts';
 import { ID_CLAIMS, parseIdClaim } from './id-claim.ts';
+import { advanceReleases, pendingReleases } from './releases.ts';
 
 const SMALL = { cidr: '10.0.0.0/8', hostBits: 2, tenantBits: 2, segmentBits: 2, endpointBits: 18 };
 const never = new AbortController().signal;
@@ -257,6 +258,20 @@ void test('R33: assign gives a tenant id to a new owner only when every agent ha
   await addPod(api, 'e', 'p');
   await settle(api);
   assert.equal(tenants(api).get('e')?.id, 1);
+});
+
+void test('R33: assign frees nothing while a report cannot be read, and announces a bounded number of releases', async () => {
+  const api = await makeApi();
+  await addPod(api, 'a', 'p');
+  await settle(api);
+  const [claim] = api.state().claims.values();
+  assert.ok(claim);
+  const released = Array.from({ length: 300 }, (_, i) => ({ ...claim, id: 300 - i, released: true }));
+  const claims = new Map(released.map((each) => [`tenant-${each.id}`, each]));
+  const free = (reportsReadable: boolean) =>
+    advanceReleases({ ...api.state(), claims, reportsReadable }).filter(({ kind }) => kind === 'delete-claim').length;
+  assert.deepEqual([free(true), free(false)], [300, 0]);
+  assert.equal(pendingReleases({ ...api.state(), claims }).length, 256);
 });
 
 void test('R33: assign gives no tenant or segment id that an agent reports, although nothing says whose it is', async () => {

@@ -17,7 +17,7 @@ export interface NetworkStatus {
   readonly hostIdsLeft: number;
   /** Host ids that reserved CIDRs take away, as "96-111" or "7", in order. */
   readonly reservedHostIds: readonly string[];
-  /** Ids that agents are asked to acknowledge as nobody's: uids of Tenants that are gone, sorted. */
+  /** Ids that agents are asked to acknowledge as nobody's: uids of Tenants that are gone. */
   readonly releases: readonly string[];
   readonly accepted: PlanCondition;
 }

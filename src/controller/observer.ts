@@ -100,8 +100,14 @@ export class Observer {
       tenants: this.#tenants.store,
       reports: this.#reports.store,
       claims: this.#claims.store,
-      unreadable: new Set(this.#all.flatMap((reflector) => [...reflector.invalid.keys()])),
+      unreadable: new Set(this.#decisive().flatMap((reflector) => Array.from(reflector.invalid.keys()))),
+      reportsReadable: this.#reports.invalid.size === 0,
     };
+  }
+
+  /** The kinds whose absence would take something away. */
+  #decisive(): readonly Reflector<unknown>[] {
+    return [this.#nodes, this.#namespaces, this.#pods, this.#hosts, this.#tenants, this.#claims];
   }
 
   #policyOf(demo: DemoPolicy): Policy {

@@ -1,12 +1,19 @@
 import type { IdClaim } from './id-claim.ts';
 import type { Action, ClusterState } from './state.ts';
 
-/** What agents are asked to acknowledge: uids of Tenants that are gone for good while their ids are claimed. Sorted. */
+/** How many releases are announced at once: all agents read the announcement. */
+export const MAX_ANNOUNCED_RELEASES = 256;
+
+/**
+ * What agents are asked to acknowledge: uids of Tenants that are gone for good while their ids are claimed, those with
+ * the lowest ids first, since these are the ones that fit every family.
+ */
 export function pendingReleases(state: ClusterState): readonly string[] {
   return [...state.claims.values()]
     .filter((claim) => claim.released)
-    .map((claim) => claim.holder.uid)
-    .toSorted();
+    .toSorted((a, b) => a.id - b.id)
+    .slice(0, MAX_ANNOUNCED_RELEASES)
+    .map((claim) => claim.holder.uid);
 }
 
 /**
@@ -29,6 +36,7 @@ function isOrphan(claim: IdClaim, state: ClusterState): boolean {
 }
 
 function isFree(claim: IdClaim, state: ClusterState): boolean {
+  if (!state.reportsReadable) return false;
   // A report without a Host is of an agent that may still run: its Node was deleted by hand, or is just joining.
   const agents = new Set([...state.hosts.keys(), ...state.reports.keys()]);
   for (const name of agents) {

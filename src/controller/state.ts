@@ -25,8 +25,10 @@ export interface ClusterState {
   readonly tenants: ReadonlyMap<string, Tenant>;
   readonly reports: ReadonlyMap<string, HostReport>;
   readonly claims: ReadonlyMap<string, IdClaim>;
-  /** Keys of objects of any kind that exist and can't be read: nothing that hangs on them is changed. */
+  /** Keys of Nodes, namespaces, pods, Hosts, Tenants and claims that can't be read: what hangs on them stays as it is. */
   readonly unreadable: ReadonlySet<string>;
+  /** Whether every HostReport could be read. */
+  readonly reportsReadable: boolean;
 }
 
 /** What a Host says by its controller. */
