@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { systemClock } from '../lib/clock.ts';
+import { silentLog } from '../lib/log.ts';
+import { FakeNft } from '../nft/fake-nft.ts';
+import { rulesetText } from '../nft/text.ts';
+import { plan } from '../plan/desired.ts';
+import type { Snapshot } from '../plan/snapshot.ts';
+import { type Fixture, pol1, snapshotOf, TENANTS } from '../plan/snapshot-fixture.ts';
+import { AgentMetrics } from './metrics.ts';
+import { Reconciler } from './reconciler.ts';
+
+const BACKEND = { namespace: 'tenant-a', name: 'backend', labels: { segment: 'backend' }, host: 1, endpoint: 3 };
+const SECOND = { ...BACKEND, name: 'second', endpoint: 4 };
+const WORLD: Fixture = { tenants: TENANTS, pods: [BACKEND] };
+
+function rig(): {
+  reconciler: Reconciler;
+  nft: FakeNft;
+  see: (snapshot: Snapshot | undefined) => void;
+  revocations: Snapshot[];
+  refuse: { routes: unknown[]; revoke: boolean };
+} {
+  const nft = new FakeNft();
+  const revocations: Snapshot[] = [];
+  const refuse = { routes: [] as unknown[], revoke: false };
+  let now: Snapshot | undefined;
+  const reconciler = new Reconciler({
+    snapshot: () => now,
+    nft,
+    routes: () => refuse.routes.splice(0),
+    revoke: (snapshot) => {
+      if (refuse.revoke) {
+        refuse.revoke = false;
+        throw new Error('conntrack is busy');
+      }
+      revocations.push(snapshot);
+    },
+    onApplied: () => undefined,
+    metrics: new AgentMetrics(),
+    clock: systemClock,
+    log: silentLog,
+  });
+  return { reconciler, nft, see: (snapshot) => (now = snapshot), revocations, refuse };
+}
+
+void test('Reconciler puts the table whole at first, then deltas, and nothing when nothing differs', async () => {
+  const { reconciler, nft, see } = rig();
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  see(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND] }));
+  await reconciler.commit();
+  await reconciler.commit();
+  assert.equal(nft.transactions.length, 2);
+  assert.match(nft.transactions[0] ?? '', /delete table inet romana/);
+  assert.doesNotMatch(nft.transactions[1] ?? '', /table inet romana \{/);
+  const wanted = plan(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND] })).ruleset;
+  assert.equal(nft.list('romana'), rulesetText(wanted));
+  await reconciler.stop();
+});
+
+void test('Reconciler replaces the table whole when somebody else flushed it', async () => {
+  const { reconciler, nft, see } = rig();
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  nft.run('delete table inet romana');
+  see(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND] }));
+  await reconciler.commit();
+  assert.equal(nft.list('romana'), rulesetText(plan(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND] })).ruleset));
+  await reconciler.stop();
+});
+
+void test('Reconciler refuses to commit while too little is known, and leaves the kernel as it is', async () => {
+  const { reconciler, nft, see } = rig();
+  see(undefined);
+  await assert.rejects(reconciler.commit(), /not enough of the cluster is known/);
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  see(undefined);
+  await assert.rejects(reconciler.commit(), /the kernel stays as it is/);
+  assert.equal(nft.transactions.length, 1);
+  await reconciler.stop();
+});
+
+void test('Reconciler looks through connections when a verdict may have turned, not when pods come', async () => {
+  const { reconciler, see, revocations } = rig();
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  assert.equal(revocations.length, 1, 'at the start, for what changed while no agent ran');
+  see(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND] }));
+  await reconciler.commit();
+  assert.equal(revocations.length, 1);
+  see(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND], policies: [pol1('tenant-a')] }));
+  await reconciler.commit();
+  assert.equal(revocations.length, 2);
+  see(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND], isolated: { 'tenant-a': false, 'tenant-b': true } }));
+  await reconciler.commit();
+  assert.equal(revocations.length, 3);
+  await reconciler.stop();
+});
+
+void test('Reconciler tries a revocation again that failed, although the rules are in force already', async () => {
+  const { reconciler, see, revocations, refuse } = rig();
+  refuse.revoke = true;
+  see(snapshotOf(WORLD));
+  await assert.rejects(reconciler.commit(), /conntrack is busy/);
+  await reconciler.settled();
+  assert.equal(revocations.length, 1);
+  await reconciler.stop();
+});
+
+void test('Reconciler commits rules although a route is refused, and tries the route again', async () => {
+  const { reconciler, see, refuse, nft } = rig();
+  refuse.routes.push(new Error('no such next hop'));
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  assert.equal(nft.transactions.length, 1);
+  await reconciler.settled();
+  assert.equal(refuse.routes.length, 0);
+  await reconciler.stop();
+});
