@@ -1,99 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { parseAddress } from '../../src/addr/address.ts';
 import type { Address } from '../../src/addr/address.ts';
-import { parseCidr } from '../../src/addr/cidr.ts';
-import type { Cidr } from '../../src/addr/cidr.ts';
-import { addAddress } from '../../src/kernel/addresses.ts';
 import { Conntrack } from '../../src/kernel/conntrack.ts';
 import { LibNft } from '../../src/kernel/libnftables.ts';
-import { createVeth, setLink } from '../../src/kernel/links.ts';
-import { withNetnsFd } from '../../src/kernel/netns.ts';
 import { wirePod } from '../../src/kernel/pod-link.ts';
-import type { PodWiring } from '../../src/kernel/pod-link.ts';
-import { replaceRoute, ROMANA_PROTOCOL } from '../../src/kernel/routes.ts';
-import { Rtnl } from '../../src/kernel/rtnl.ts';
-import { unwrap } from '../../src/lib/result.ts';
-import { waitFor } from '../../src/lib/wait-for.ts';
-import { TestNetns } from '../support/netns.ts';
-import { Probe } from '../support/probe.ts';
+import { joinHosts, makeHost, makePod } from '../support/netns-pods.ts';
+import type { Host, Pod } from '../support/netns-pods.ts';
 
 const REVOKED = 0x10000000;
-
-const addr = (text: string): Address => unwrap(parseAddress(text));
-const cidr = (text: string): Cidr => unwrap(parseCidr(text));
-
-interface Host {
-  readonly ns: TestNetns;
-  readonly rtnl: Rtnl;
-}
-
-interface Pod {
-  readonly ns: TestNetns;
-  readonly probe: Probe;
-  readonly wiring: PodWiring;
-}
-
-async function makeHost(t: TestContext, label: string): Promise<Host> {
-  const ns = TestNetns.create(label);
-  t.after(() => ns[Symbol.asyncDispose]());
-  // Without duplicate address detection on the uplink, which would have it silent for its first two seconds.
-  const settings = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1', 'net.ipv6.conf.default.accept_dad=0'];
-  await ns.run(['sysctl', '-qw', ...settings]);
-  const rtnl = Rtnl.open({ netns: ns.path });
-  t.after(() => rtnl.close());
-  return { ns, rtnl };
-}
-
-async function makePod(t: TestContext, host: Host, number: number): Promise<Pod> {
-  const ns = TestNetns.create(`pod${number}`);
-  t.after(() => ns[Symbol.asyncDispose]());
-  const probe = await Probe.start(ns);
-  await Promise.all([probe.listenTcp(80), probe.listenUdp(53)]);
-  const wiring: PodWiring = {
-    netnsPath: ns.path,
-    ifname: 'eth0',
-    hostInterface: 'romapod',
-    hostMac: '02:52:00:00:00:01',
-    podMac: `02:52:00:00:01:0${number}`,
-    mtu: 1500,
-    addresses: [addr(`10.${number}.17.3`), addr(`fd00:10::${number}:1:1:3`)],
-    gateways: [addr(`10.${number}.0.1`), addr(`fd00:10::${number}:0:0:1`)],
-  };
-  host.ns.inside(() => wirePod(host.rtnl, wiring));
-  return { ns, probe, wiring };
-}
-
-const uplink = (number: number) => ({ name: 'up0', mac: `02:00:00:00:00:0${number}`, mtu: 1500 });
-
-/** Joins hosts 1 and 2 by a veth and gives each a route to the other's range. */
-async function joinHosts(one: Host, two: Host): Promise<void> {
-  const { index, peerIndex } = withNetnsFd(two.ns.path, (netns) =>
-    one.rtnl.applyAndGet([createVeth(uplink(1), uplink(2), netns)], 'up0'),
-  );
-  const set = ({ rtnl }: Host, dev: number, own: number, other: number): void =>
-    rtnl.apply(
-      setLink(dev, { up: true }),
-      addAddress(dev, addr(`192.0.2.${own}`), 24),
-      addAddress(dev, addr(`2001:db8::${own}`), 64),
-      replaceRoute(routeVia(`10.${other}.0.0/16`, `192.0.2.${other}`, dev)),
-      replaceRoute(routeVia(`fd00:10::${other}:0:0:0/80`, `2001:db8::${other}`, dev)),
-    );
-  set(one, index, 1, 2);
-  set(two, peerIndex, 2, 1);
-  // Until the kernel has noticed the carrier (up to a second), it has no link-local address to ask for neighbours from.
-  for (const { rtnl } of [one, two]) await waitFor('the uplink to run', () => rtnl.link('up0')?.running);
-}
-
-const routeVia = (dst: string, via: string, dev: number) =>
-  ({ kind: 'unicast', dst: cidr(dst), via: addr(via), dev, protocol: ROMANA_PROTOCOL }) as const;
 
 async function twoPods(t: TestContext): Promise<{ host: Host; client: Pod; server: Pod }> {
   const one = await makeHost(t, 'host1');
   const two = await makeHost(t, 'host2');
   await joinHosts(one, two);
-  const [client, server] = await Promise.all([makePod(t, one, 1), makePod(t, two, 2)]);
+  const [client, server] = await Promise.all([makePod(t, 1, 3), makePod(t, 2, 3)]);
+  one.ns.inside(() => wirePod(one.rtnl, client.wiring));
+  two.ns.inside(() => wirePod(two.rtnl, server.wiring));
   return { host: two, client, server };
 }
 

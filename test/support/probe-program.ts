@@ -147,11 +147,12 @@ function udp({ address, port, timeoutMs, source, text }: Extract<Request, { do: 
     socket.once('close', () => clearTimeout(timer));
     socket.bind(0, source, () => {
       // Connected, so that an ICMP error comes back as an error.
-      socket.connect(port, address, () => {
+      socket.once('connect', () => {
         socket.send(text, (error) => {
           if (error !== null) socket.emit('error', error);
         });
       });
+      socket.connect(port, address);
     });
   }).finally(() => socket.close());
 }
