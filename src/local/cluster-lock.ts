@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { err, ok, type Result } from '../lib/result.ts';
 import { identify, isAlive, readIdentity } from './process-identity.ts';
@@ -18,7 +18,7 @@ export function takeLock(file: string): Result<Lock> {
     for (let attempt = 0; attempt < 10; attempt += 1) {
       try {
         linkSync(mine, file); // Atomic, and complete from the first moment on.
-        return ok({ release: () => rmSync(file, { force: true }) });
+        return ok({ release: () => release(file) });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
@@ -48,8 +48,11 @@ function takeAway(file: string, mine: string): void {
   }
 }
 
-/** The process that holds the lock, as text for people; undefined when nobody does. */
-export function lockHolder(file: string): string | undefined {
-  const holder = readIdentity(file);
-  return holder !== undefined && isAlive(holder) ? readFileSync(file, 'utf8').trim() : undefined;
+function release(file: string): void {
+  rmSync(file, { force: true });
+  try {
+    rmdirSync(dirname(file));
+  } catch {
+    // Clusters or other locks are there.
+  }
 }

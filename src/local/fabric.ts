@@ -17,8 +17,8 @@ export function fabricBatch(layout: ClusterLayout): string {
     `addr add ${v6}/64 dev br0 nodad`,
     'link set br0 up',
     ...layout.nodes.flatMap((node) => [
-      `link add ${node.name} type veth peer name eth0 netns ${node.netns}`,
-      `link set ${node.name} master br0 up`,
+      `link add name ${node.name} type veth peer name eth0 netns ${node.netns}`,
+      `link set dev ${node.name} master br0 up`,
     ]),
   ]);
 }
@@ -31,7 +31,7 @@ export function nodeBatch(node: NodeLayout): string {
     `addr add ${node.addresses[1]}/64 dev eth0 nodad`,
     'link set eth0 up',
     `route add default via ${v4}`,
-    `-6 route add default via ${v6}`,
+    `route add ::/0 via ${v6}`,
   ]);
 }
 

@@ -4,7 +4,7 @@
 # other process of the node, as if its power were cut.
 #
 # node-init.sh NODE_DIRECTORY CHECKOUT PID_FILE
-#   NODE_DIRECTORY  made by `up`: conf/ (becomes /etc/romana), services/ (a script each), cni-bin/, hosts,
+#   NODE_DIRECTORY  made by `up`: conf/ (becomes /etc/romana), services/ (a script each), hosts,
 #                   var-lib/ and log/ (become /var/lib and /var/log), run/ (an empty mount point)
 #   PID_FILE        gets "PID START_TIME" as the machine sees this process
 set -eu
@@ -27,9 +27,9 @@ mkdir -p "$dir$home/services" "$dir$home/checkout" "$dir$home/var-lib" "$dir$hom
 mount --bind "$checkout" "$dir$home/checkout"
 mount --bind "$dir/var-lib" "$dir$home/var-lib"
 mount --bind "$dir/log" "$dir$home/log"
-cp -R "$dir/services" "$dir/conf" "$dir/cni-bin" "$dir/hosts" "$dir$home/"
+cp -R "$dir/services" "$dir/conf" "$dir/hosts" "$dir$home/"
 [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$dir$home/"
-mount --move "$dir/run" /run
+mount -n --move "$dir/run" /run
 
 for part in etc opt; do
   mkdir -p $home/$part $home/$part.work
@@ -49,8 +49,7 @@ echo "$name" > /etc/hostname
 cp $home/hosts /etc/hosts
 [ ! -e $home/resolv.conf ] || { rm -f /etc/resolv.conf && mv $home/resolv.conf /etc/resolv.conf; }
 rm -rf /etc/cni/net.d /opt/cni/bin /etc/romana
-mkdir -p /etc/cni/net.d /opt/cni /run/netns /run/lock /var/log/romana
-mv $home/cni-bin /opt/cni/bin
+mkdir -p /etc/cni/net.d /opt/cni/bin /run/netns /run/lock /var/log/romana
 mv $home/conf /etc/romana
 
 # Keeps one service running, its output in /var/log/romana; ends with it once asked to.

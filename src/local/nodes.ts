@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { API_SERVER, type ClusterLayout, type NodeLayout } from './cluster-layout.ts';
 import { type Credentials, kubeconfigText } from './pki.ts';
@@ -10,8 +10,6 @@ import { serviceScript, type Service } from './services.ts';
 export interface NodeParts {
   /** The checkout, absolute; it is the same path in every node, read-only. */
   readonly checkout: string;
-  /** The CNI launcher, copied to /opt/cni/bin/romana; undefined where it is not built. */
-  readonly launcher: string | undefined;
   readonly services: (node: NodeLayout) => readonly Service[];
 }
 
@@ -29,16 +27,11 @@ export function prepareNode(layout: ClusterLayout, node: NodeLayout, parts: Node
   made('var-lib');
   made('log');
   made('run');
-  const cniBin = made('cni-bin');
-  if (parts.launcher !== undefined && existsSync(parts.launcher)) {
-    copyFileSync(parts.launcher, `${cniBin}/romana`);
-    chmodSync(`${cniBin}/romana`, 0o755);
-  }
   const conf = made('conf', 0o700);
   const secret = (path: string, text: string): void => writeFileSync(`${conf}/${path}`, text, { mode: 0o600 });
   const server = `https://${API_SERVER.address}:${API_SERVER.port}`;
   const kubeconfig = (token: string): string =>
-    kubeconfigText({ name: layout.name, server, ca: credentials.certificate, token });
+    kubeconfigText({ name: layout.name, server, ca: credentials.ca, token });
   secret('kubeconfig', kubeconfig(credentials.partsToken));
   secret('people.kubeconfig', kubeconfig(credentials.peopleToken));
   if (node.master) {
@@ -53,7 +46,7 @@ export function prepareNode(layout: ClusterLayout, node: NodeLayout, parts: Node
   }
   const services = made('services');
   for (const service of parts.services(node)) {
-    writeFileSync(`${services}/${service.name}`, serviceScript(service, parts.checkout));
+    writeFileSync(`${services}/${service.name}`, serviceScript(service));
   }
   const hosts = layout.nodes.flatMap(({ addresses, name }) => addresses.map((address) => `${address} ${name}`));
   writeFileSync(`${node.directory}/hosts`, ['127.0.0.1 localhost', '::1 localhost', ...hosts, ''].join('\n'));

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { ClusterLayout } from './cluster-layout.ts';
+import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 
 /** How a service of a node fares, by its log. */
 export interface ServiceLog {
@@ -35,6 +35,15 @@ export function describeFailures(logs: readonly ServiceLog[]): string {
     .filter((log) => log.ends > 0)
     .map((log) => [`${log.service} on ${log.node} ended ${log.ends} times:`, ...log.lastLines].join('\n  '))
     .join('\n');
+}
+
+/** The last lines that a node's process 1 wrote, in one line; '' when it wrote none. */
+export function initComplaint(node: NodeLayout): string {
+  try {
+    return readFileSync(`${node.directory}/log/init.log`, 'utf8').trim().split('\n').slice(-LAST_LINES).join('; ');
+  } catch {
+    return '';
+  }
 }
 
 function namesIn(directory: string): string[] {

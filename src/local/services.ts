@@ -15,45 +15,52 @@ export const IN_NODE = {
 /** A program that a node keeps running. */
 export interface Service {
   readonly name: string;
-  /** Words after `romana`. */
-  readonly args: readonly string[];
+  /** The program, absolute, and its arguments. */
+  readonly words: readonly string[];
   /** Whether it gets the listening socket as file descriptor 3. */
   readonly socket?: true;
 }
 
-/** What runs on a node. `nginx` is the directory that holds Debian's nginx, undefined where there is none. */
-export function servicesOf(node: NodeLayout, checkout: string, nginx: string | undefined): readonly Service[] {
-  const self = ['--node', node.name, '--kubeconfig', IN_NODE.kubeconfig];
-  const runtime: Service = {
-    name: 'runtime',
-    args: [
-      'local-runtime',
-      ...self,
-      ...node.addresses.flatMap((address) => ['--address', address]),
-      ...(node.master ? ['--control-plane'] : []),
-      ...(nginx === undefined ? [] : ['--nginx', nginx]),
-    ],
-  };
-  const agent: Service = { name: 'agent', args: ['agent', ...self] };
-  if (!node.master) return [runtime, agent];
-  const apiServer: Service = {
+/** The API server, on the master. */
+export function apiServerService(checkout: string): Service {
+  return {
     name: 'apiserver',
     socket: true,
-    args: [
-      'local-apiserver',
-      ...['--data', IN_NODE.database],
+    words: [
+      ...[`${checkout}/bin/romana`, 'local-apiserver', '--data', IN_NODE.database],
       ...['--listen', `${API_SERVER.address}:${API_SERVER.port}`, '--listen-fd', '3'],
       ...['--cert', IN_NODE.certificate, '--key', IN_NODE.key, '--tokens', IN_NODE.tokens],
       ...['--crds', `${checkout}/deploy/crds`],
     ],
   };
-  return [apiServer, { name: 'controller', args: ['controller', ...self] }, runtime, agent];
+}
+
+/** A node's runtime. `nginx` is the directory that holds Debian's nginx, undefined where there is none. */
+export function runtimeService(node: NodeLayout, checkout: string, nginx: string | undefined): Service {
+  return {
+    name: 'runtime',
+    words: [
+      ...[`${checkout}/bin/romana`, 'local-runtime', '--node', node.name, '--kubeconfig', IN_NODE.kubeconfig],
+      ...node.addresses.flatMap((address) => ['--address', address]),
+      ...(node.master ? ['--control-plane'] : []),
+      ...(nginx === undefined ? [] : ['--nginx', nginx]),
+    ],
+  };
+}
+
+/** All that runs on a node: the API server and the controller on the master, runtime and agent everywhere. */
+export function servicesOf(node: NodeLayout, checkout: string, nginx: string | undefined): readonly Service[] {
+  const daemon = (name: string, ...more: readonly string[]): Service => ({
+    name,
+    words: [`${checkout}/bin/romana`, name, '--kubeconfig', IN_NODE.kubeconfig, ...more],
+  });
+  const everywhere = [runtimeService(node, checkout, nginx), daemon('agent', '--node', node.name)];
+  return node.master ? [apiServerService(checkout), daemon('controller'), ...everywhere] : everywhere;
 }
 
 /** The shell script that becomes the service. */
-export function serviceScript(service: Service, checkout: string): string {
-  const words = [`${checkout}/bin/romana`, ...service.args].map(shellQuote).join(' ');
-  return `${service.socket === true ? '' : 'exec 3<&-\n'}exec ${words}\n`;
+export function serviceScript(service: Service): string {
+  return `${service.socket === true ? '' : 'exec 3<&-\n'}exec ${service.words.map(shellQuote).join(' ')}\n`;
 }
 
 /** `word` as one word of a POSIX shell. */

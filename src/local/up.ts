@@ -12,7 +12,7 @@ import { conditionOf, nameOf } from './kube-json.ts';
 import { nodeProcess, type NodeParts, prepareNode, startNode } from './nodes.ts';
 import { kubeconfigText, makeCredentials } from './pki.ts';
 import { isAlive } from './process-identity.ts';
-import { describeFailures, readServiceLogs } from './service-logs.ts';
+import { describeFailures, initComplaint, readServiceLogs } from './service-logs.ts';
 
 /** What `up` needs. */
 export interface UpOptions extends NodeParts {
@@ -112,7 +112,7 @@ async function make(options: UpOptions): Promise<void> {
   const socket = await openListeningSocket();
   try {
     const server = `https://127.0.0.1:${socket.port}`;
-    const { certificate: ca, peopleToken: token } = credentials;
+    const { ca, peopleToken: token } = credentials;
     writeFileSync(layout.kubeconfig, kubeconfigText({ name: layout.name, server, ca, token }), { mode: 0o600 });
     writeState(layout, { ...record, port: socket.port });
     progress(`${layout.nodes.length} nodes: ${layout.nodes.map((node) => node.name).join(', ')}`);
@@ -200,5 +200,5 @@ function findHopeless(layout: ClusterLayout): string | undefined {
     const first = nodeProcess(node);
     return first !== undefined && !isAlive(first);
   });
-  return dead === undefined ? undefined : `process 1 of ${dead.name} ended; its log is in ${dead.directory}/log`;
+  return dead === undefined ? undefined : `process 1 of ${dead.name} ended: ${initComplaint(dead)}`;
 }

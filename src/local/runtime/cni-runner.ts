@@ -75,7 +75,8 @@ export class CniRunner {
   /** Detaches the sandbox; succeeds as often as it is called. Throws when a plugin fails: repeat it later. */
   async del(attachment: Attachment): Promise<void> {
     const cached = this.#recall(attachment);
-    const list = cached?.list ?? this.network();
+    const list = cached?.list ?? this.#networkIfAny();
+    if (list === undefined) return; // Nothing can have been added without a network.
     const prevResult = versionAtLeast(list.cniVersion, '0.4.0') ? cached?.result : undefined;
     for (const plugin of list.plugins.toReversed()) {
       await this.#call('DEL', plugin.type, requestConfig(list, plugin, { prevResult }), attachment);
@@ -125,6 +126,15 @@ export class CniRunner {
     const parsed = parseNetworkConfig(file, readFileSync(`${configDirectory}/${file}`, 'utf8'));
     if (!parsed.ok) throw new Error(parsed.error);
     return parsed.value;
+  }
+
+  #networkIfAny(): NetworkList | undefined {
+    try {
+      return this.network();
+    } catch (error) {
+      if (error instanceof NoNetworkError) return undefined;
+      throw error;
+    }
   }
 
   async #call(command: string, type: string, config: JsonObject, attachment?: Attachment): Promise<JsonObject | undefined> {

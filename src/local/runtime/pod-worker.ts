@@ -34,7 +34,7 @@ export interface PodWorkerOptions {
 }
 
 /** Waits between tries to make or to remove a sandbox, in milliseconds. */
-const RETRY = { initialMs: 200, maxMs: 5_000 };
+const RETRY = { initialMs: 200, maxMs: 2_000 };
 
 /** Takes one pod from its sandbox to its end. Pods don't wait for each other: each has a worker. */
 export class PodWorker {
@@ -229,6 +229,10 @@ export class PodWorker {
     const { driver, clock } = this.#options;
     const backoff = new Backoff(RETRY);
     for (let { sandbox } = this.#record; sandbox !== undefined; { sandbox } = this.#record) {
+      for (const container of Object.values(this.#record.containers)) {
+        // Those of an earlier runtime, which no loop of ours ends.
+        if (container.exit === undefined) driver.adoptContainer(this.#pod, container).signal('SIGKILL');
+      }
       try {
         await driver.removeSandbox(this.#pod, sandbox);
         const { sandbox: _, ...rest } = this.#record;

@@ -1,0 +1,211 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import { Command } from 'commander';
+
+import { formatPlan } from '../addr/plan.ts';
+import { HttpKubeClient } from '../kube/http-client.ts';
+import type { Result } from '../lib/result.ts';
+import {
+  BASE_DIRECTORIES,
+  clusterLayout,
+  type ClusterLayout,
+  parseClusterName,
+  parseMinions,
+} from '../local/cluster-layout.ts';
+import { takeLock } from '../local/cluster-lock.ts';
+import { readState, recordedLayout } from '../local/cluster-state.ts';
+import { down } from '../local/down.ts';
+import { exec, parsePodName } from '../local/exec.ts';
+import { clusterPlans, networkObject } from '../local/install-objects.ts';
+import { parseOwnKubeconfig } from '../local/pki.ts';
+import { servicesOf } from '../local/services.ts';
+import { shell } from '../local/shell.ts';
+import { clusterStatus, formatStatus } from '../local/status.ts';
+import { up } from '../local/up.ts';
+
+const CHECKOUT = resolve(import.meta.dirname, '../..');
+const DEFAULT_NAME = 'romana';
+const DEFAULT_MINIONS = 2;
+/** How long all nodes may take to be Ready, in milliseconds. */
+const READY_MS = 60_000;
+/** Status of a call whose words are off. */
+const BAD_USAGE = 2;
+
+interface Named {
+  readonly name: string;
+}
+
+/** A call whose words are off. */
+class UsageError extends Error {}
+
+/** `romana local`: a whole cluster on this machine. */
+export function command(): Command {
+  const local = new Command('local').description(
+    'A whole cluster on this machine: a master and up to 4 minions as network namespaces, with real packets.',
+  );
+  const named = (name: string, description: string): Command =>
+    local.command(name).description(description).option('--name <name>', 'name of the cluster', DEFAULT_NAME);
+
+  named('up', 'Brings a cluster up; does nothing if it is up.')
+    .option('--minions <number>', 'minions beside the master, 1 to 4')
+    .option(
+      '--plan <plan>',
+      'address plan, CIDR:HOST,TENANT,SEGMENT,ENDPOINT bits, once a family (10.0.0.0/8:8,4,4,8 and fd00:10::/64:16,16,16,16)',
+      (value: string, before: readonly string[]) => [...before, value],
+      [],
+    )
+    .action((options: UpWords) => guarded(() => runUp(options)));
+  named('down', 'Takes a cluster down; leaves nothing of it.').action((options: Named) => guarded(() => runDown(options)));
+  named('status', 'Shows nodes, processes, addresses and pods; status 0 when all is well.').action((options: Named) =>
+    guarded(() => runStatus(options)),
+  );
+  named('kubeconfig', 'Prints the kubeconfig for people on this machine.').action((options: Named) =>
+    guarded(() => {
+      process.stdout.write(readFileSync(running(options).kubeconfig, 'utf8'));
+      return Promise.resolve(0);
+    }),
+  );
+  named('shell', 'A shell in a node, or a command there.')
+    .argument('<node>', 'master, minion1, ...')
+    .argument('[command...]', 'after --: what to run instead of an interactive shell')
+    .action((node: string, words: readonly string[], options: Named) =>
+      guarded(() => attached(() => shell({ layout: running(options), node, command: words, checkout: CHECKOUT, term: term() }))),
+    );
+  named('exec', 'Runs a command in a pod, with its output and exit status.')
+    .argument('<namespace/pod>', 'a name alone is in the namespace default')
+    .argument('<command...>', 'after --')
+    .option('-c, --container <name>', 'a container of the pod, if not the first')
+    .action((pod: string, words: readonly string[], options: Named & { readonly container?: string }) =>
+      guarded(() =>
+        attached(() => {
+          const name = checked(parsePodName(pod));
+          return exec({ layout: running(options), pod: name, container: options.container, command: words, term: term() });
+        }),
+      ),
+    );
+  return local;
+}
+
+interface UpWords extends Named {
+  readonly minions?: string;
+  readonly plan: readonly string[];
+}
+
+async function runUp(options: UpWords): Promise<number> {
+  const name = checked(parseClusterName(options.name));
+  const plans = checked(clusterPlans(options.plan));
+  needRoot();
+  const recorded = readState(clusterLayout(name, 1));
+  // A repeated `up` without a number takes the cluster as it is.
+  const minions = options.minions === undefined ? (recorded?.minions ?? DEFAULT_MINIONS) : checked(parseMinions(options.minions));
+  const planTexts = options.plan.length === 0 && recorded?.complete === true ? recorded.plans : plans.map(formatPlan);
+  const layout = clusterLayout(name, minions);
+  const abort = new AbortController();
+  const interrupt = (): void => abort.abort(new Error('interrupted'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  const began = performance.now();
+  const seconds = (): string => `${((performance.now() - began) / 1000).toFixed(1)} s`;
+  const namespaces = await installedNamespaces();
+  const outcome = await locked(layout, () =>
+    up({
+      layout,
+      plans: planTexts,
+      network: networkObject(plans),
+      namespaces,
+      checkout: CHECKOUT,
+      services: (node) => servicesOf(node, CHECKOUT, findNginx()),
+      connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
+      progress: (step) => process.stderr.write(`[${seconds()}] ${step}\n`),
+      signal: abort.signal,
+      readyMs: READY_MS,
+    }),
+  );
+  const what = `cluster '${name}': master and ${minions} ${minions === 1 ? 'minion' : 'minions'}`;
+  process.stdout.write(outcome === 'already' ? `${what}, was up already\n` : `${what}, up in ${seconds()}\n`);
+  return 0;
+}
+
+async function runDown(options: Named): Promise<number> {
+  const name = checked(parseClusterName(options.name));
+  needRoot();
+  const was = await locked(clusterLayout(name, 1), () => down(name, BASE_DIRECTORIES));
+  process.stdout.write(was ? `cluster '${name}' is down\n` : `there is no cluster '${name}'\n`);
+  return 0;
+}
+
+async function runStatus(options: Named): Promise<number> {
+  const layout = running(options);
+  const client = new HttpKubeClient(parseOwnKubeconfig(readFileSync(layout.kubeconfig, 'utf8')).connection);
+  try {
+    const status = await clusterStatus(layout, client);
+    process.stdout.write(formatStatus(layout.name, status));
+    return status.problems.length === 0 ? 0 : 1;
+  } finally {
+    await client.close();
+  }
+}
+
+/** The layout of a cluster that `up` made. @throws Error when there is none */
+function running(options: Named): ClusterLayout {
+  const name = checked(parseClusterName(options.name));
+  needRoot();
+  const layout = recordedLayout(name, BASE_DIRECTORIES);
+  if (!existsSync(layout.kubeconfig)) {
+    throw new Error(`there is no cluster '${name}'; bring it up: romana local up${name === DEFAULT_NAME ? '' : ` --name ${name}`}`);
+  }
+  return layout;
+}
+
+async function locked<T>(layout: ClusterLayout, work: () => Promise<T>): Promise<T> {
+  const lock = takeLock(layout.lockFile);
+  if (!lock.ok) throw new Error(lock.error);
+  try {
+    return await work();
+  } finally {
+    lock.value.release();
+  }
+}
+
+/** Runs a child that has the terminal: its keys are for it alone. */
+function attached(work: () => Promise<number>): Promise<number> {
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => undefined);
+  return work();
+}
+
+async function guarded(work: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await work();
+  } catch (error) {
+    process.stderr.write(`romana: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = error instanceof UsageError ? BAD_USAGE : 1;
+  }
+}
+
+function checked<T>(result: Result<T>): T {
+  if (result.ok) return result.value;
+  throw new UsageError(result.error);
+}
+
+function needRoot(): void {
+  if (process.getuid?.() !== 0) throw new Error('this needs root, for network namespaces; try it with sudo');
+}
+
+function term(): string {
+  return process.env['TERM'] ?? '';
+}
+
+/** The tenants that every installation brings. */
+async function installedNamespaces(): Promise<readonly object[]> {
+  const { parse } = await import('yaml');
+  const directory = join(CHECKOUT, 'deploy/demo');
+  return readdirSync(directory)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => parse(readFileSync(join(directory, file), 'utf8')) as { readonly kind?: unknown })
+    .filter((object) => object.kind === 'Namespace');
+}
+
+/** Debian's nginx: the set-up's, else the machine's own. */
+function findNginx(): string | undefined {
+  return [join(CHECKOUT, '.cache/nginx'), '/'].find((directory) => existsSync(join(directory, 'usr/sbin/nginx')));
+}

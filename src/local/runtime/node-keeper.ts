@@ -1,0 +1,193 @@
+import { arch, cpus, release, totalmem } from 'node:os';
+import { Backoff } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import { isConflict, isNotFound, type KubeClient } from '../../kube/client.ts';
+import { LEASES, NAMESPACES, NODES } from '../../objects/resources.ts';
+import type { CniRunner } from './cni-runner.ts';
+
+/** What a node says of itself. */
+export interface NodeIdentity {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** It takes no pods but those that tolerate it. */
+  readonly controlPlane: boolean;
+  /** TCP port of logs and exec. */
+  readonly port: number;
+}
+
+/** What the keeper needs. */
+export interface NodeKeeperOptions {
+  readonly node: NodeIdentity;
+  readonly client: KubeClient;
+  readonly cni: Pick<CniRunner, 'status'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Waits between looks at CNI, in milliseconds: a node that is not ready soon may be. */
+const LOOK_MS = { ready: 5_000, notReady: 100 };
+/** How often the Lease is renewed and for how long it counts, as the kubelet does (KEP-589). */
+const LEASE = { renewMs: 10_000, seconds: 40, namespace: 'kube-node-lease' };
+const RETRY = { initialMs: 50, maxMs: 1_000 };
+
+/** Registers the Node, keeps its Ready condition in line with CNI's STATUS, and renews its Lease. */
+export class NodeKeeper {
+  readonly #options: NodeKeeperOptions;
+  #reported: string | undefined;
+  #since = '';
+
+  constructor(options: NodeKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Runs until aborted. Never rejects: what fails is repeated. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#insist('register the node', () => this.#register(), signal);
+    await Promise.all([this.#keepStatus(signal), this.#keepLease(signal)]);
+  }
+
+  async #register(): Promise<void> {
+    const { client, node } = this.#options;
+    try {
+      await client.create(NODES, nodeObject(node));
+      this.#options.log.info({ node: node.name }, 'registered');
+    } catch (error) {
+      if (!isConflict(error)) throw error; // It is the same node after a restart.
+    }
+  }
+
+  async #keepStatus(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const problem = await this.#look();
+      if (problem !== this.#reported) {
+        await this.#insist('report the status of the node', () => this.#report(problem), signal);
+        this.#reported = problem;
+      }
+      await this.#sleep(problem === '' ? LOOK_MS.ready : LOOK_MS.notReady, signal);
+    }
+  }
+
+  /** Why pods can't have a network; '' when they can. */
+  async #look(): Promise<string> {
+    try {
+      await this.#options.cni.status();
+      return '';
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async #report(problem: string): Promise<void> {
+    const { client, node, log } = this.#options;
+    const ready = problem === '';
+    const now = this.#now();
+    if (this.#reported === undefined || ready !== (this.#reported === '')) this.#since = now;
+    const condition = {
+      type: 'Ready',
+      status: ready ? 'True' : 'False',
+      reason: ready ? 'KubeletReady' : 'KubeletNotReady',
+      message: ready ? 'the node runtime is posting ready status' : `container runtime network not ready: ${problem}`,
+      lastHeartbeatTime: now,
+      lastTransitionTime: this.#since,
+    };
+    try {
+      await client.patch(NODES, node.name, { status: nodeStatus(node, condition) }, { subresource: 'status' });
+    } catch (error) {
+      if (!isNotFound(error)) throw error; // Somebody deleted the Node: as with a kubelet, a restart brings it back.
+    }
+    log.info({ ready, ...(ready ? {} : { problem }) }, 'node status');
+  }
+
+  async #keepLease(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#insist('renew the lease of the node', () => this.#renew(), signal);
+      await this.#sleep(LEASE.renewMs, signal);
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { client, node, clock } = this.#options;
+    const spec = {
+      holderIdentity: node.name,
+      leaseDurationSeconds: LEASE.seconds,
+      renewTime: new Date(clock.now()).toISOString().replace('Z', '000Z'),
+    };
+    try {
+      await client.patch(LEASES, node.name, { spec }, { namespace: LEASE.namespace });
+      return;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    const lease = { metadata: { name: node.name, namespace: LEASE.namespace }, spec };
+    try {
+      await client.create(LEASES, lease);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      await client.create(NAMESPACES, { metadata: { name: LEASE.namespace } }).catch((late: unknown) => {
+        if (!isConflict(late)) throw late;
+      });
+      await client.create(LEASES, lease);
+    }
+  }
+
+  async #insist(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff(RETRY);
+    while (!signal.aborted) {
+      try {
+        return await work();
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        this.#options.log.debug({ why }, `could not ${what}, tries again`);
+        await this.#sleep(backoff.next(), signal);
+      }
+    }
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#options.clock.sleep(ms, signal).catch(() => undefined);
+  }
+
+  #now(): string {
+    return new Date(this.#options.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
+  }
+}
+
+function nodeObject(node: NodeIdentity): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: node.name,
+      labels: {
+        'kubernetes.io/hostname': node.name,
+        'kubernetes.io/os': 'linux',
+        'kubernetes.io/arch': arch() === 'x64' ? 'amd64' : arch(),
+        ...(node.controlPlane ? { 'node-role.kubernetes.io/control-plane': '' } : {}),
+      },
+    },
+    spec: node.controlPlane ? { taints: [{ key: 'node-role.kubernetes.io/control-plane', effect: 'NoSchedule' }] } : {},
+  };
+}
+
+function nodeStatus(node: NodeIdentity, condition: object): object {
+  const capacity = { cpu: String(cpus().length), memory: `${Math.floor(totalmem() / 1024)}Ki`, pods: '110' };
+  return {
+    addresses: [
+      ...node.addresses.map((address) => ({ type: 'InternalIP', address })),
+      { type: 'Hostname', address: node.name },
+    ],
+    capacity,
+    allocatable: capacity,
+    conditions: [condition],
+    daemonEndpoints: { kubeletEndpoint: { Port: node.port } },
+    nodeInfo: {
+      kernelVersion: release(),
+      osImage: 'the machine itself',
+      operatingSystem: 'linux',
+      architecture: arch() === 'x64' ? 'amd64' : arch(),
+      containerRuntimeVersion: 'romana-local://1.0',
+      kubeletVersion: 'romana-local',
+    },
+  };
+}
