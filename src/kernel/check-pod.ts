@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { Address } from '../addr/address.ts';
 import type { Link } from './links.ts';
-import { defaultRoute, routeTo } from './pod-link.ts';
-import type { PodWiring } from './pod-link.ts';
+import { defaultRoute, routeTo } from './pod-wiring.ts';
+import type { PodWiring } from './pod-wiring.ts';
 import { formatRoute } from './routes.ts';
 import type { Route } from './routes.ts';
 import { Rtnl } from './rtnl.ts';

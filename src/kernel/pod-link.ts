@@ -1,5 +1,3 @@
-import type { Address } from '../addr/address.ts';
-import type { Cidr } from '../addr/cidr.ts';
 import { addAddress } from './addresses.ts';
 import { familyOfText } from './address-bytes.ts';
 import {
@@ -13,28 +11,14 @@ import {
 import { setNeighbour } from './neighbours.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
 import { withNetns, withNetnsFd } from './netns.ts';
-import { addRoute, deleteRoute, replaceRoute, ROMANA_PROTOCOL } from './routes.ts';
-import type { Route } from './routes.ts';
+import { defaultRoute, routeTo } from './pod-wiring.ts';
+import type { PodWiring } from './pod-wiring.ts';
+import { addRoute, deleteRoute, replaceRoute } from './routes.ts';
 import { Rtnl } from './rtnl.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 
-/** How a pod is joined to its host: a veth pair, routed, with no bridge and no ARP or neighbour discovery. */
-export interface PodWiring {
-  /** The file of the pod's network namespace. */
-  readonly netnsPath: string;
-  /** The interface's name in the pod, e.g. `eth0`. */
-  readonly ifname: string;
-  /** The name of the host's end. */
-  readonly hostInterface: string;
-  readonly hostMac: string;
-  readonly podMac: string;
-  /** Of both ends, in bytes. */
-  readonly mtu: number;
-  /** The pod's addresses, at most one of a family, put on as /32 and /128. */
-  readonly addresses: readonly Address[];
-  /** What the pod sends everything to, one of each family of `addresses`. No interface needs to have them. */
-  readonly gateways: readonly Address[];
-}
+export { checkPod } from './check-pod.ts';
+export type { PodWiring } from './pod-wiring.ts';
 
 /** What is needed to take a pod's wiring away again. */
 export type PodAttachment = Pick<PodWiring, 'hostInterface' | 'addresses'>;
@@ -51,8 +35,6 @@ export interface PreparedPod {
   abort(): void;
 }
 
-/** RTPROT_STATIC: what the pod's own tools would call a route that was set by hand. */
-const STATIC_PROTOCOL = 4;
 const LOOPBACK_INDEX = 1;
 const MAX_CARRIER_LOOKS = 250;
 
@@ -121,17 +103,6 @@ export function detachPod(host: Rtnl, { hostInterface, addresses }: PodAttachmen
 /** Takes a pod's wiring away and waits until the kernel has done so (about 25 ms). Does nothing to what is not there. */
 export function unwirePod(host: Rtnl, hostInterface: string): void {
   host.apply(deleteLink(hostInterface));
-}
-
-/** The route by which the host reaches a pod's address. */
-export function routeTo(address: Address, hostIndex: number): Route {
-  return { kind: 'unicast', dst: fullCidr(address), dev: hostIndex, protocol: ROMANA_PROTOCOL };
-}
-
-/** The route by which a pod reaches everything of its gateway's family. */
-export function defaultRoute(gateway: Address, podIndex: number): Route {
-  const dst = (familyOfText(gateway) === 4 ? '0.0.0.0/0' : '::/0') as Cidr;
-  return { kind: 'unicast', dst, via: gateway, dev: podIndex, onlink: true, protocol: STATIC_PROTOCOL };
 }
 
 class PreparedLink implements PreparedPod {
@@ -218,8 +189,4 @@ function setHostSysctls(hostInterface: string): void {
   if (readSysctl(`${conf}/accept_ra`) === undefined) return;
   writeSysctl(`${conf}/accept_ra`, 0);
   writeSysctl(`${conf}/accept_redirects`, 0);
-}
-
-function fullCidr(address: Address): Cidr {
-  return `${address}/${familyOfText(address) === 4 ? 32 : 128}` as Cidr;
 }

@@ -187,40 +187,43 @@ function flood({ address, port, source }: Extract<Request, { do: 'flood' }>): Pr
   });
 }
 
-async function carryOut(request: Request): Promise<unknown> {
-  switch (request.do) {
-    case 'listenTcp':
-      return await listenTcp(request.address, request.port);
-    case 'listenUdp':
-      return await listenUdp(request.address, request.port);
-    case 'stopListening': {
-      await servers.get(`${request.protocol} ${request.port}`)?.close();
-      return servers.delete(`${request.protocol} ${request.port}`);
-    }
-    case 'received': {
-      const server = servers.get(`${request.protocol} ${request.port}`);
-      if (server === undefined) throw new Error(`nothing listens on ${request.protocol} ${request.port}`);
-      return Object.fromEntries(server.received);
-    }
-    case 'tcp':
-      return await tcp(request);
-    case 'open':
-      return await openTcp(request);
-    case 'exchange':
-      return await exchange(request);
-    case 'close':
-      connections.get(request.handle)?.destroy();
-      return connections.delete(request.handle);
-    case 'udp':
-      return await udp(request);
-    case 'flood':
-      return await flood(request);
-    case 'stopFlood': {
-      const sent = floods.get(request.handle)?.() ?? 0;
-      floods.delete(request.handle);
-      return sent;
-    }
-  }
+function received({ protocol, port }: Extract<Request, { do: 'received' | 'stopListening' }>): unknown {
+  const server = servers.get(`${protocol} ${port}`);
+  if (server === undefined) throw new Error(`nothing listens on ${protocol} ${port}`);
+  return Object.fromEntries(server.received);
+}
+
+async function stopListening({
+  protocol,
+  port,
+}: Extract<Request, { do: 'received' | 'stopListening' }>): Promise<void> {
+  await servers.get(`${protocol} ${port}`)?.close();
+  servers.delete(`${protocol} ${port}`);
+}
+
+function stopFlood(handle: number): number {
+  const sent = floods.get(handle)?.() ?? 0;
+  floods.delete(handle);
+  return sent;
+}
+
+function closeConnection(handle: number): void {
+  connections.get(handle)?.destroy();
+  connections.delete(handle);
+}
+
+function carryOut(request: Request): unknown {
+  if (request.do === 'listenTcp') return listenTcp(request.address, request.port);
+  if (request.do === 'listenUdp') return listenUdp(request.address, request.port);
+  if (request.do === 'stopListening') return stopListening(request);
+  if (request.do === 'received') return received(request);
+  if (request.do === 'tcp') return tcp(request);
+  if (request.do === 'open') return openTcp(request);
+  if (request.do === 'exchange') return exchange(request);
+  if (request.do === 'close') return closeConnection(request.handle);
+  if (request.do === 'udp') return udp(request);
+  if (request.do === 'flood') return flood(request);
+  return stopFlood(request.handle);
 }
 
 async function answer(line: string): Promise<void> {
