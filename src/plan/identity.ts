@@ -1,8 +1,8 @@
 import { familyOf } from '../addr/address.ts';
 import type { Address, Family } from '../addr/address.ts';
 import { contains } from '../addr/cidr.ts';
-import { decode } from '../addr/plan.ts';
-import type { Plan } from '../addr/plan.ts';
+import { decode, hostRange, maxHost } from '../addr/plan.ts';
+import type { Decoded, Plan } from '../addr/plan.ts';
 import type { Host } from '../objects/host.ts';
 import type { Party } from '../policy/party.ts';
 import { knownPods } from './known-pods.ts';
@@ -39,6 +39,7 @@ class Index implements IdentityIndex {
   readonly #plans: ReadonlyMap<Family, Plan>;
   readonly #hostById = new Map<number, Host>();
   readonly #hostByAddress = new Map<Address, Host>();
+  readonly #wholeRanges = new Map<string, boolean>();
   readonly #parties = new Map<Address, Party>();
 
   constructor(snapshot: Snapshot) {
@@ -70,23 +71,14 @@ class Index implements IdentityIndex {
 
   #podParty(pod: KnownPod, address: Address): Party {
     const { namespace, name, labels, known, ports } = pod;
-    return {
-      kind: 'pod',
-      namespace,
-      name,
-      node: this.#hostOf(address)?.meta.name ?? '',
-      labels,
-      known,
-      addresses: [address],
-      ports,
-    };
+    const node = this.#hostOf(address, this.#fieldsOf(address))?.meta.name ?? '';
+    return { kind: 'pod', namespace, name, node, labels, known, addresses: [address], ports };
   }
 
   #byBits(address: Address): Party {
-    const host = this.#hostOf(address);
+    const fields = this.#fieldsOf(address);
+    const host = this.#hostOf(address, fields);
     if (host === undefined) return { kind: 'outside', address };
-    const plan = this.#plans.get(familyOf(address));
-    const fields = plan === undefined ? undefined : decode(plan, address);
     const owner = fields === undefined ? undefined : this.#tenancy.ownerOf(fields);
     // What is here and has no lease is nobody's.
     if (owner === undefined || host.meta.name === this.#snapshot.node) return { kind: 'unknown', address };
@@ -96,17 +88,33 @@ class Index implements IdentityIndex {
     return { kind: 'pod', namespace, name: '', node, labels, known: 'segment', addresses: [address], ports: [] };
   }
 
-  /** The host in whose range `address` is. */
-  #hostOf(address: Address): Host | undefined {
+  #fieldsOf(address: Address): Decoded | undefined {
     const plan = this.#plans.get(familyOf(address));
-    if (plan === undefined || !contains(plan.cidr, address)) return undefined;
-    const fields = decode(plan, address);
-    if (fields === undefined) return [...this.#snapshot.hosts.values()].find((host) => holds(host, address));
-    const host = this.#hostById.get(fields.host);
-    return host !== undefined && holds(host, address) ? host : undefined;
+    return plan === undefined ? undefined : decode(plan, address);
   }
-}
 
-function holds(host: Host, address: Address): boolean {
-  return host.ranges.some((range) => contains(range, address));
+  /** The host in whose range `address` is. Fields too large to be ids still leave it in somebody's range. */
+  #hostOf(address: Address, fields: Decoded | undefined): Host | undefined {
+    const plan = this.#plans.get(familyOf(address));
+    if (plan === undefined) return undefined;
+    if (fields !== undefined) {
+      const host = this.#hostById.get(fields.host);
+      return host !== undefined && this.#holdsAll(plan, host) ? host : this.#search(address);
+    }
+    return contains(plan.cidr, address) ? this.#search(address) : undefined;
+  }
+
+  /** Whether the host has the whole range of its id, as it should: then the id alone tells. */
+  #holdsAll(plan: Plan, host: Host): boolean {
+    const key = `${plan.family} ${host.id}`;
+    const before = this.#wholeRanges.get(key);
+    if (before !== undefined) return before;
+    const whole = host.id <= maxHost(plan) && host.ranges.includes(hostRange(plan, host.id));
+    this.#wholeRanges.set(key, whole);
+    return whole;
+  }
+
+  #search(address: Address): Host | undefined {
+    return [...this.#snapshot.hosts.values()].find((host) => host.ranges.some((range) => contains(range, address)));
+  }
 }

@@ -1,11 +1,12 @@
 import type { Address, Family } from '../addr/address.ts';
 import { contains } from '../addr/cidr.ts';
 import type { Plan } from '../addr/plan.ts';
-import { formatSelector, matches, matchesPartly } from '../objects/selector.ts';
+import { formatSelector } from '../objects/selector.ts';
 import type { LabelSelector } from '../objects/selector.ts';
 import type { Peer, PodSelection, Protocol } from '../policy/model.ts';
 import { podMatches } from './known-pods.ts';
 import type { KnownAddress, KnownPods } from './known-pods.ts';
+import { selectsNamespace } from './selects-namespace.ts';
 import type { Snapshot } from './snapshot.ts';
 import { peerValue } from './tenancy.ts';
 import type { Slot, Tenancy } from './tenancy.ts';
@@ -88,7 +89,8 @@ export class PeerCompiler {
     }
     const { namespaces, pods } = peer.selection;
     return (
-      podMatches(pod, pods, this.#snapshot.network.segmentLabel) && this.#namesNamespace(namespaces, pod.namespace)
+      podMatches(pod, pods, this.#snapshot.network.segmentLabel) &&
+      selectsNamespace(this.#snapshot, namespaces, pod.namespace) === 'yes'
     );
   }
 
@@ -154,14 +156,7 @@ export class PeerCompiler {
       ...this.#snapshot.tenants.keys(),
       ...this.#known.byNamespace.keys(),
     ]);
-    return [...all].filter((name) => this.#namesNamespace(namespaces, name));
-  }
-
-  #namesNamespace(namespaces: PodSelection['namespaces'], name: string): boolean {
-    if (namespaces.kind === 'names') return namespaces.names.includes(name);
-    const namespace = this.#snapshot.namespaces.get(name);
-    if (namespace !== undefined) return matches(namespaces.selector, namespace.meta.labels);
-    return matchesPartly(namespaces.selector, new Map(), () => false) === 'yes';
+    return [...all].filter((name) => selectsNamespace(this.#snapshot, namespaces, name) === 'yes');
   }
 }
 

@@ -2,6 +2,7 @@ import { matchesPartly } from '../objects/selector.ts';
 import type { Answer } from '../objects/selector.ts';
 import type { Labels } from '../objects/meta.ts';
 import type { Direction, Policy } from '../policy/model.ts';
+import { selectsNamespace } from './selects-namespace.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What is known of the labels of a pod: all of them, or only whether it has the segment label, and its value. */
@@ -88,15 +89,12 @@ export class Subjects {
 
   #readNamespace(name: string): NamespacePolicies {
     const namespace = this.#snapshot.namespaces.get(name);
-    const labels: Labels = namespace?.meta.labels ?? new Map();
     const candidates: Candidate[] = (this.#byNamespace.get(name) ?? []).map((policy) => ({
       policy,
       inNamespace: 'yes',
     }));
     for (const policy of this.#bySelector) {
-      const { namespaces } = policy.subject;
-      if (namespaces.kind !== 'selector') continue;
-      const inNamespace = matchesPartly(namespaces.selector, labels, () => namespace !== undefined);
+      const inNamespace = selectsNamespace(this.#snapshot, policy.subject.namespaces, name);
       if (inNamespace !== 'no') candidates.push({ policy, inNamespace });
     }
     const keys = new Set(candidates.flatMap(({ policy }) => policy.subject.pods.requirements.map((r) => r.key)));
