@@ -10,6 +10,7 @@ import { type Result, err, ok } from '../lib/result.ts';
 import type { Labels } from '../objects/meta.ts';
 import type { Lease } from '../plan/snapshot.ts';
 import type { AddressBook, Place } from './address-book.ts';
+import { Calm } from './calm.ts';
 import { attachmentMacs, hostInterfaceName } from './attachment-names.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { LeaseStore } from './leases.ts';
@@ -80,12 +81,14 @@ export interface AddRequest {
 export class PodNetwork {
   readonly #options: PodNetworkOptions;
   readonly #releases: Releases;
+  readonly #calm: Calm;
   readonly #queue = new KeyedQueue();
   readonly #adding = new Map<string, AbortController>();
 
   constructor(options: PodNetworkOptions) {
     this.#options = options;
-    this.#releases = new Releases(options);
+    this.#calm = new Calm(options.clock);
+    this.#releases = new Releases({ ...options, calm: this.#calm });
   }
 
   /**
@@ -104,7 +107,7 @@ export class PodNetwork {
    */
   async add(request: AddRequest, signal: AbortSignal): Promise<Result<CniResult, CniError>> {
     const key = hostInterfaceName(request.attachment);
-    return await this.#queue.run(key, async () => {
+    return await this.#perform(key, async () => {
       const cancel = new AbortController();
       this.#adding.set(key, cancel);
       try {
@@ -119,12 +122,12 @@ export class PodNetwork {
 
   /**
    * Takes a pod off the network; succeeds when it is not on it. Answers when nothing passes any more: the link goes
-   * in the background, and only then are its addresses free.
+   * in the background when no call is under way (within 1 s), and only then are its addresses free.
    */
   async del(attachment: Attachment, signal: AbortSignal): Promise<Result<undefined, CniError>> {
     const key = hostInterfaceName(attachment);
     this.#adding.get(key)?.abort(new CniFailure(cniError('tryAgainLater', 'DEL came before ADD was done')));
-    return await this.#queue.run(key, async () => {
+    return await this.#perform(key, async () => {
       const lease = this.#options.leases.get(key)?.lease ?? this.#damagedLease(attachment, key);
       if (lease === undefined) return ok(undefined);
       try {
@@ -172,10 +175,16 @@ export class PodNetwork {
     await this.#releases.stop();
   }
 
+  /** Runs a call that somebody waits for, after the earlier ones of the same attachment. */
+  async #perform<T>(key: string, call: () => Promise<T>): Promise<T> {
+    return await this.#calm.disturb(() => this.#queue.run(key, call));
+  }
+
   async #add(request: AddRequest, signal: AbortSignal): Promise<Result<CniResult, CniError>> {
     const { leases, identities } = this.#options;
     const key = hostInterfaceName(request.attachment);
     const leaving = this.#releases.underWay(key);
+    leaving?.hurry();
     if (leaving !== undefined) await abortable(leaving.gone, signal);
     const stored = leases.get(key);
     if (stored !== undefined) return this.#addAgain(stored.lease, request);

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Lease } from '../plan/snapshot.ts';
 import type { AddressBook } from './address-book.ts';
+import type { Calm } from './calm.ts';
 import type { LeaseStore } from './leases.ts';
 import type { Datapath } from './pod-network.ts';
 
@@ -13,6 +14,8 @@ export interface ReleasesOptions {
   readonly book: Pick<AddressBook, 'release'>;
   readonly clock: Clock;
   readonly log: Log;
+  /** When a link may be removed: the kernel lets nobody change links meanwhile, for 10 ms and more. */
+  readonly calm: Pick<Calm, 'reached'>;
   readonly retry?: BackoffLimits;
 }
 
@@ -24,6 +27,8 @@ export interface Release {
   readonly attempted: Promise<void>;
   /** Link, connections and lease are gone and the addresses are free, or `stop` came first. */
   readonly gone: Promise<void>;
+  /** Somebody waits for `gone`: it does not wait for calm any more. */
+  hurry(): void;
 }
 
 const RETRY: BackoffLimits = { initialMs: 50, maxMs: 10_000 };
@@ -58,22 +63,27 @@ export class Releases {
     }
     const first = settledOf(() => datapath.detach(lease));
     const state: { detached: Promise<void> } = { detached: first };
-    const gone = this.#finish(lease, state);
+    const hurry = new AbortController();
+    const gone = this.#finish(lease, state, AbortSignal.any([hurry.signal, this.#stop.signal]));
     const release: Release = {
       attempted: first.catch(() => undefined),
       gone,
       get detached() {
         return state.detached;
       },
+      hurry: () => hurry.abort(),
     };
     this.#underWay.set(lease.hostInterface, release);
     void gone.finally(() => this.#underWay.delete(lease.hostInterface));
     return release;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when nothing is under way, without waiting for calm. */
   async settled(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all([...this.#underWay.values()].map(({ gone }) => gone));
+    while (this.#underWay.size > 0) {
+      for (const release of this.#underWay.values()) release.hurry();
+      await Promise.all([...this.#underWay.values()].map(({ gone }) => gone));
+    }
   }
 
   /** Ends after the steps that are under way, without trying again. */
@@ -82,14 +92,15 @@ export class Releases {
     await this.settled();
   }
 
-  async #finish(lease: Lease, state: { detached: Promise<void> }): Promise<void> {
-    const { datapath, leases, book, clock, log, retry } = this.#options;
+  async #finish(lease: Lease, state: { detached: Promise<void> }, hurry: AbortSignal): Promise<void> {
+    const { datapath, leases, book, clock, log, calm, retry } = this.#options;
     const backoff = new Backoff(retry ?? RETRY);
     let detached = false;
     for (;;) {
       try {
         await state.detached;
         detached = true;
+        await calm.reached(hurry);
         await datapath.remove(lease);
         leases.remove(lease.hostInterface);
         book.release(lease.addresses);
