@@ -117,11 +117,10 @@ export class Dispatcher {
   }
 
   #fail(req: IncomingMessage, res: ServerResponse, error: unknown): void {
-    // A client that is gone needs no answer.
-    if (res.destroyed || req.errored) return;
     const status = this.#statusOf(req, error);
-    if (res.headersSent) {
-      res.destroy();
+    // A client that is gone or was cut off needs no answer.
+    if (res.headersSent || res.destroyed || (req.destroyed && !req.complete)) {
+      req.socket.destroy();
       return;
     }
     // What is left of a body that was not read must not be taken for the next request.

@@ -17,16 +17,20 @@ export function unsupportedMediaType(type: string, supported: readonly string[])
   return new StatusError(415, 'UnsupportedMediaType', message);
 }
 
+/** A client that sends more than this is cut off; up to it, its body is read so that it gets to see the 413. */
+const READ_LIMIT_BYTES = 4 * BODY_LIMIT_BYTES;
+
 /** Reads a whole body. @throws StatusError 413 */
 export async function readBody(req: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > BODY_LIMIT_BYTES)
-      throw new StatusError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${BODY_LIMIT_BYTES}`);
-    chunks.push(chunk);
+    if (size <= BODY_LIMIT_BYTES) chunks.push(chunk);
+    if (size > READ_LIMIT_BYTES) break;
   }
+  if (size > BODY_LIMIT_BYTES)
+    throw new StatusError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${BODY_LIMIT_BYTES}`);
   return Buffer.concat(chunks).toString('utf8');
 }
 

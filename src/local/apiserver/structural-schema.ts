@@ -33,6 +33,15 @@ function fixExclusive(result: JsonObject, flag: 'exclusiveMinimum' | 'exclusiveM
   } else delete result[flag];
 }
 
+function orNull(schema: JsonObject): JsonObject {
+  if (schema['allOf'] ?? schema['anyOf'] ?? schema['oneOf'] ?? schema['not'])
+    return { anyOf: [{ type: 'null' }, schema] };
+  const types = [schema['type'] ?? []].flat();
+  if (types.length > 0) schema['type'] = [...types, 'null'];
+  if (Array.isArray(schema['enum'])) schema['enum'] = [...(schema['enum'] as unknown[]), null];
+  return schema;
+}
+
 /**
  * A structural schema (OpenAPI v3 as CustomResourceDefinitions have it) as the JSON schema that says the same.
  * Extensions (`x-kubernetes-*`) are left out, except int-or-string.
@@ -51,8 +60,7 @@ export function toJsonSchema(schema: unknown): JsonObject {
   if (isObject(schema['not'])) result['not'] = toJsonSchema(schema['not']);
   for (const key of ['allOf', 'anyOf', 'oneOf'])
     if (Array.isArray(schema[key])) result[key] = schema[key].map(toJsonSchema);
-  if (schema['nullable'] !== true) return result;
-  return { anyOf: [{ type: 'null' }, result] };
+  return schema['nullable'] === true ? orNull(result) : result;
 }
 
 /** Takes away, in place, every field that the schema does not name (CRD documentation, "Field pruning"). */
