@@ -67,8 +67,7 @@ export class Controller {
 
   /** Acts as the leader until `leading` is aborted. */
   async #act(leading: AbortSignal): Promise<void> {
-    const { log, clock } = this.#options;
-    log.info({}, 'leading: this controller gives ids now');
+    const { clock } = this.#options;
     this.#metrics.leading.set(1);
     const runner = new CoalescingRunner(() => this.#round(leading), {
       clock,
@@ -86,7 +85,6 @@ export class Controller {
       this.#runner = undefined;
       await runner.stop();
       this.#metrics.leading.set(0);
-      log.info({}, 'leading no longer');
     }
   }
 
