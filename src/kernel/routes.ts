@@ -21,6 +21,7 @@ const RT_SCOPE_LINK = 253;
 const RT_SCOPE_NOWHERE = 255;
 const RTPROT_BOOT = 3;
 const RTN_UNICAST = 1;
+const RTN_LOCAL = 2;
 const RTN_BLACKHOLE = 6;
 const RTNH_F_ONLINK = 4;
 const RTM_F_CLONED = 0x200;
@@ -79,6 +80,29 @@ export function listRoutes({
     .u8(0)
     .u32(0);
   return { type: RTM_GETROUTE, flags: 0, body: body.finish(), what: 'list the routes' };
+}
+
+/** Asks which way packets to `address` go; the reply is for `isLocalRoute`. None comes where there is no way. */
+export function lookUpRoute(address: Address): NetlinkRequest {
+  const bytes = addressToBytes(address);
+  const body = new BodyWriter()
+    .u8(familyNumber(familyOfText(address)))
+    .u8(bytes.length * 8)
+    .u16(0)
+    .u32(0)
+    .u32(0);
+  return {
+    type: RTM_GETROUTE,
+    flags: 0,
+    body: body.attribute(RTA_DST, bytes).finish(),
+    what: `look up the route to ${address}`,
+    tolerate: ['ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES'],
+  };
+}
+
+/** Whether the reply to `lookUpRoute` says that the address is this machine's own. */
+export function isLocalRoute({ type, buffer, start }: MessageView): boolean {
+  return type === RTM_NEWROUTE && buffer[start + 7] === RTN_LOCAL;
 }
 
 /** A route of the main table from an RTM_NEWROUTE message; undefined for all others (local, multipath, cached ones). */

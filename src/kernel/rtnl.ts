@@ -1,4 +1,4 @@
-import type { Family } from '../addr/address.ts';
+import type { Address, Family } from '../addr/address.ts';
 import { decodeAddress, listAddresses } from './addresses.ts';
 import type { InterfaceAddress } from './addresses.ts';
 import { isKernelError } from './kernel-error.ts';
@@ -8,7 +8,7 @@ import { decodeNeighbour, listNeighbours } from './neighbours.ts';
 import type { Neighbour } from './neighbours.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './netlink.ts';
-import { decodeRoute, listRoutes } from './routes.ts';
+import { decodeRoute, isLocalRoute, listRoutes, lookUpRoute } from './routes.ts';
 import type { Route } from './routes.ts';
 
 /**
@@ -78,6 +78,15 @@ export class Rtnl {
     return this.#socket
       .dump(listRoutes(filter), decodeRoute)
       .filter((route) => filter.protocol === undefined || route.protocol === filter.protocol);
+  }
+
+  /** Whether packets to `address` are delivered here: it is on an interface and ready. */
+  isLocal(address: Address): boolean {
+    let local = false;
+    this.#socket.batch([lookUpRoute(address)], (message) => {
+      local ||= isLocalRoute(message);
+    });
+    return local;
   }
 
   close(): void {

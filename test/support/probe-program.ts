@@ -223,7 +223,8 @@ function carryOut(request: Request): unknown {
   if (request.do === 'close') return closeConnection(request.handle);
   if (request.do === 'udp') return udp(request);
   if (request.do === 'flood') return flood(request);
-  return stopFlood(request.handle);
+  if (request.do === 'stopFlood') return stopFlood(request.handle);
+  throw new Error(`unknown request ${JSON.stringify(request)}`);
 }
 
 async function answer(line: string): Promise<void> {
