@@ -17,7 +17,6 @@ import { addRoute, deleteRoute, replaceRoute } from './routes.ts';
 import { Rtnl } from './rtnl.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 
-export { checkPod } from './check-pod.ts';
 export type { PodWiring } from './pod-wiring.ts';
 
 /** What is needed to take a pod's wiring away again. */
