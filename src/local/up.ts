@@ -68,7 +68,8 @@ export async function up(options: UpOptions): Promise<'made' | 'already'> {
     await make(options);
     return 'made';
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const reason: unknown = options.signal.aborted ? options.signal.reason : cause;
+    const why = reason instanceof Error ? reason.message : String(reason);
     const failures = describeFailures(readServiceLogs(layout));
     options.progress('removing what was made');
     await bringDown(layout);

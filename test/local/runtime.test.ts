@@ -13,7 +13,7 @@ import type { PodRecord } from '../../src/local/runtime/pod-record.ts';
 import { clusterStatus } from '../../src/local/status.ts';
 import { EVENTS, LEASES, NODES, PODS } from '../../src/objects/resources.ts';
 import { CALLS } from './fake-cni.ts';
-import { peopleClient, testLayout, upWithoutAgents } from './test-cluster.ts';
+import { NGINX, peopleClient, testLayout, upWithoutAgents } from './test-cluster.ts';
 
 const layout = testLayout('runtime', 1);
 const skip = process.getuid?.() === 0 ? false : 'needs root';
@@ -182,6 +182,24 @@ test('an image without recipe is ErrImagePull, with an event', { skip }, async (
     return items.some((event) => textAt(event, 'reason') === 'Failed' && textAt(event, 'involvedObject', 'name') === 'unknown');
   });
 });
+
+test(
+  "image nginx serves Debian's page in both families, and goes when asked to",
+  { skip: skip !== false ? skip : NGINX === undefined ? "Debian's nginx is not unpacked" : false },
+  async () => {
+    const containers = [{ name: 'main', image: 'nginx' }];
+    await client.create(PODS, { metadata: { name: 'web', namespace: 'default' }, spec: { containers } });
+    await phaseIs('web', 'Running');
+    for (const url of ['http://127.0.0.1/', 'http://[::1]/']) {
+      await waitFor(`the page at ${url}`, async () =>
+        (await run('web', 'curl', '-s', url)).stdout.includes('Welcome to nginx!'),
+      );
+    }
+    await waitFor('the access log', async () => (await logOf('web')).includes('GET / HTTP/1.1'));
+    await client.delete(PODS, 'web', { namespace: 'default' });
+    await goneIs('web');
+  },
+);
 
 test('a deleted pod goes after its grace, when DEL succeeded', { skip }, async () => {
   await createPod('deleted', 'trap "" TERM; while :; do sleep 1; done');

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { formatPlan } from '../../src/addr/plan.ts';
 import { HttpKubeClient } from '../../src/kube/http-client.ts';
@@ -12,6 +12,9 @@ import { fakeCniService } from './fake-cni.ts';
 
 /** The checkout under test. */
 export const CHECKOUT = resolve(import.meta.dirname, '../..');
+
+/** Where the set-up unpacks Debian's nginx; undefined where it did not. */
+export const NGINX = existsSync(`${CHECKOUT}/.cache/nginx/usr/sbin/nginx`) ? `${CHECKOUT}/.cache/nginx` : undefined;
 
 /** Directories of this test run's own. */
 export const TEST_BASE: BaseDirectories = {
@@ -32,7 +35,7 @@ export function peopleClient(layout: ClusterLayout): HttpKubeClient {
 
 /** API server and node runtime as they are, with a CNI plugin of the test's own in place of the agent. */
 export function servicesWithoutAgent(node: NodeLayout): readonly Service[] {
-  const everywhere = [runtimeService(node, CHECKOUT, undefined), fakeCniService];
+  const everywhere = [runtimeService(node, CHECKOUT, NGINX), fakeCniService];
   return node.master ? [apiServerService(CHECKOUT), ...everywhere] : everywhere;
 }
 

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { waitFor } from '../../src/lib/wait-for.ts';
-import { bringDown } from '../../src/local/bring-down.ts';
 import type { ClusterLayout } from '../../src/local/cluster-layout.ts';
 import { down } from '../../src/local/down.ts';
 import { nodeProcess } from '../../src/local/nodes.ts';
@@ -22,7 +21,7 @@ const MARK = `rt-${process.pid}-`;
 /** A layout whose cluster is taken down when the test ends. */
 function cluster(t: TestContext, name: string, minions: number): ClusterLayout {
   const layout = testLayout(name, minions);
-  t.after(() => bringDown(layout));
+  t.after(() => down(layout.name, TEST_BASE));
   return layout;
 }
 
