@@ -38,9 +38,9 @@ export class FakeKubeClient implements KubeClient {
   fail: (call: Call) => Error | undefined = () => undefined;
   readonly #cuts = new Set<(error: Error) => void>();
 
-  /** @param now milliseconds since the epoch, for the timestamps of objects. */
-  constructor(now: () => number = Date.now) {
-    this.store = new FakeStore(now);
+  /** @param from milliseconds since the epoch, for the timestamps of objects; or another client's store to share. */
+  constructor(from: (() => number) | { readonly store: FakeStore } = Date.now) {
+    this.store = typeof from === 'function' ? new FakeStore(from) : from.store;
   }
 
   async list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
