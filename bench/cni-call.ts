@@ -34,7 +34,7 @@ const TIMEOUT_MS = 30_000;
 export function callAlone(contender: Contender, command: Command, sandbox: Sandbox): number {
   const { file, env, input } = prepare(contender, command, sandbox);
   const start = process.hrtime.bigint();
-  const ended = spawnSync(file, { env, input, timeout: TIMEOUT_MS });
+  const ended = spawnSync(file, { env, input, timeout: TIMEOUT_MS, encoding: 'utf8' });
   const end = process.hrtime.bigint();
   if (ended.error !== undefined) throw new Error(`could not run ${file}`, { cause: ended.error });
   if (ended.status !== 0) throw failed(contender, command, ended.status, `${ended.stdout}${ended.stderr}`);
