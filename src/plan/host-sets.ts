@@ -1,9 +1,7 @@
-import { contains, overlaps } from '../addr/cidr.ts';
+import { cidrFamily, overlaps } from '../addr/cidr.ts';
 import type { Cidr } from '../addr/cidr.ts';
 import type { Plan } from '../addr/plan.ts';
 import { familyOf } from '../addr/address.ts';
-import type { Address } from '../addr/address.ts';
-import { cidrFamily } from '../addr/cidr.ts';
 import type { Host } from '../objects/host.ts';
 import { cidrElements } from './address-ranges.ts';
 import { exceptedAddresses } from './known-pods.ts';
@@ -77,11 +75,6 @@ export function addHostSets(
       comment: 'pods whose labels and bits differ',
     });
   }
-}
-
-/** Whether `address` is in one of `ranges`. */
-export function inAny(ranges: readonly Cidr[], address: Address): boolean {
-  return ranges.some((range) => contains(range, address));
 }
 
 /** Ranges of equal length never overlap in part, so each stays an element of its own that comes and goes alone. */

@@ -1,7 +1,7 @@
 import type { Address, Family } from '../addr/address.ts';
 import { contains } from '../addr/cidr.ts';
 import type { Plan } from '../addr/plan.ts';
-import { formatSelector } from '../objects/selector.ts';
+import { formatSelector, matches } from '../objects/selector.ts';
 import type { LabelSelector } from '../objects/selector.ts';
 import type { Peer, PodSelection, Protocol } from '../policy/model.ts';
 import { podMatches } from './known-pods.ts';
@@ -9,7 +9,7 @@ import type { KnownAddress, KnownPods } from './known-pods.ts';
 import { selectsNamespace } from './selects-namespace.ts';
 import type { Snapshot } from './snapshot.ts';
 import { peerValue } from './tenancy.ts';
-import type { Slot, Tenancy } from './tenancy.ts';
+import type { Tenancy } from './tenancy.ts';
 
 /** Pods that the agent has to watch beyond its own: of one namespace ('' = all), by a selector ('' = all). */
 export interface PeerWatch {
@@ -33,6 +33,11 @@ export interface CompiledPeers {
   /** Its canonical text, when many may have to be named one by one: they stand in a set of their own. */
   readonly shared: string | undefined;
   readonly watches: readonly PeerWatch[];
+}
+
+interface Masks {
+  readonly tenants: Address[];
+  readonly segments: Address[];
 }
 
 /** Turns selections of pods into masks and addresses, each once a plan. */
@@ -98,13 +103,13 @@ export class PeerCompiler {
     const namespaces = this.#namespacesOf(selection.namespaces);
     const byMask = maskable(selection.pods, this.#snapshot.network.segmentLabel);
     const watches: PeerWatch[] = [];
-    if (byMask === undefined) watches.push(...watchesOf(selection, selection.pods));
-    const pods = this.#addressesIn(namespaces, selection.pods, byMask === undefined ? 'byNamespace' : 'irregular');
+    if (!byMask) watches.push(...watchesOf(selection, selection.pods));
+    const pods = this.#addressesIn(namespaces, selection.pods, byMask ? 'irregular' : 'byNamespace');
     const byFamily = new Map<Family, FamilyPeers>();
     for (const plan of this.#snapshot.network.plans) {
-      const masks = { tenants: [] as Address[], segments: [] as Address[] };
-      for (const namespace of byMask === undefined ? [] : namespaces) {
-        watches.push(...this.#addMasks(plan, namespace, byMask, masks));
+      const masks: Masks = { tenants: [], segments: [] };
+      for (const namespace of byMask ? namespaces : []) {
+        watches.push(...this.#addMasks(plan, namespace, selection.pods, masks));
       }
       const exact = pods.filter(({ family }) => family === plan.family).map(({ address }) => address);
       byFamily.set(plan.family, { ...masks, exact });
@@ -113,29 +118,22 @@ export class PeerCompiler {
   }
 
   /** Adds the masks of one namespace, and says what has to be watched where there are no bits. */
-  #addMasks(
-    plan: Plan,
-    namespace: string,
-    byMask: 'all' | readonly string[] | undefined,
-    masks: { tenants: Address[]; segments: Address[] },
-  ): PeerWatch[] {
+  #addMasks(plan: Plan, namespace: string, selector: LabelSelector, masks: Masks): PeerWatch[] {
     const label = this.#snapshot.network.segmentLabel;
-    const ofSegments = (names: readonly string[]): PeerWatch[] =>
-      names.length === 0 ? [] : [{ namespace, selector: formatSelector(segmentSelector(label, names)) }];
-    if (byMask === undefined) return [];
-    if (byMask === 'all') {
-      const slot = this.#tenancy.tenantSlot(plan, namespace);
-      if (slot.kind === 'bits') masks.tenants.push(peerValue(plan, 'tenant', slot));
-      if (slot.kind === 'pool') return [{ namespace, selector: '' }];
-      return slot.kind === 'bits' ? ofSegments(this.#tenancy.pooledSegments(plan, namespace)) : [];
-    }
+    const slot = this.#tenancy.tenantSlot(plan, namespace);
+    if (slot.kind === 'pool') return [{ namespace, selector: formatSelector(selector) }];
+    if (slot.kind === 'unknown') return [];
+    if (selector.requirements.length === 0) masks.tenants.push(peerValue(plan, 'tenant', slot));
     const pooled: string[] = [];
-    for (const segment of byMask) {
-      const slot: Slot = this.#tenancy.segmentSlot(plan, namespace, segment);
-      if (slot.kind === 'bits') masks.segments.push(peerValue(plan, 'segment', slot));
-      if (slot.kind === 'pool') pooled.push(segment);
+    for (const segment of this.#tenancy.segmentsOf(namespace)) {
+      if (!matches(selector, new Map(segment === null ? [] : [[label, segment]]))) continue;
+      const at = this.#tenancy.segmentSlot(plan, namespace, segment);
+      if (at.kind === 'pool' && segment !== null) pooled.push(segment);
+      if (at.kind === 'bits' && selector.requirements.length > 0) masks.segments.push(peerValue(plan, 'segment', at));
     }
-    return ofSegments(pooled);
+    if (pooled.length === 0) return [];
+    const requirement = { key: label, operator: 'In', values: pooled } as const;
+    return [{ namespace, selector: formatSelector({ requirements: [requirement] }) }];
   }
 
   #addressesIn(
@@ -174,16 +172,9 @@ export function mergeWatches(watches: Iterable<PeerWatch>, limit: number): reado
   return needed.sort((a, b) => (`${a.namespace} ${a.selector}` < `${b.namespace} ${b.selector}` ? -1 : 1));
 }
 
-/** Whether masks can name the pods: all of the namespaces, or these segments of them. */
-function maskable(selector: LabelSelector, segmentLabel: string): 'all' | readonly string[] | undefined {
-  const [first, ...more] = selector.requirements;
-  if (first === undefined) return 'all';
-  if (more.length > 0 || first.key !== segmentLabel || first.operator !== 'In') return undefined;
-  return [...new Set(first.values)];
-}
-
-function segmentSelector(label: string, names: readonly string[]): LabelSelector {
-  return { requirements: [{ key: label, operator: 'In', values: names }] };
+/** Whether the bits of an address tell whether its pod is selected: nothing is asked beside the segment. */
+function maskable(selector: LabelSelector, segmentLabel: string): boolean {
+  return selector.requirements.every(({ key }) => key === segmentLabel);
 }
 
 /** Without namespace labels on pods, a namespace selector can only be watched in all namespaces. */

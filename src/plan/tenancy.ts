@@ -62,10 +62,9 @@ export class Tenancy {
     return id === 0 || id > maxSegment(plan) ? POOL : { ...slot, segment: id };
   }
 
-  /** The segments of a tenant with bits whose pods are in the shared pool all the same. */
-  pooledSegments(plan: Plan, namespace: string): readonly string[] {
-    const segments = this.#byNamespace.get(namespace)?.tenant.segments ?? [];
-    return segments.filter(({ id }) => id === 0 || id > maxSegment(plan)).map(({ name }) => name);
+  /** The segments that a namespace is known to have; null, the pods without the label, is always one. */
+  segmentsOf(namespace: string): readonly (string | null)[] {
+    return [null, ...(this.#byNamespace.get(namespace)?.idOf.keys() ?? [])];
   }
 
   /** Whose bits these are; undefined for the shared pool and for ids that nobody, or more than one, is known to have. */
