@@ -44,7 +44,7 @@ export type ListenTarget = { readonly host: string; readonly port: number } | { 
 export interface ApiServer {
   /** Listens, perhaps in several places. @returns the port, for when it was 0; 0 for a socket that has none */
   listen(target: ListenTarget): Promise<{ port: number }>;
-  /** Ends all connections and closes the database. */
+  /** Ends all connections and closes the database; once, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -69,6 +69,7 @@ class EmbeddedApiServer implements ApiServer {
   readonly #cleaner: NamespaceCleaner;
   readonly #scheduler: Scheduler;
   readonly #expiry: Promise<void>;
+  #closed: Promise<void> | undefined;
 
   constructor(options: ApiServerOptions) {
     const { storage, crds, tokens, tls, clock, log, historyLimit, watchLimits = WATCH_LIMITS, nodeProxy } = options;
@@ -117,7 +118,11 @@ class EmbeddedApiServer implements ApiServer {
     return { port: typeof address === 'object' && address !== null ? address.port : 0 };
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#abort.abort();
     await Promise.all(
       this.#servers.map(
