@@ -45,7 +45,7 @@ export function plan(snapshot: Snapshot): Desired {
     routes: routes.routes,
     ruleset: builder.ruleset(),
     peerWatches: mergeWatches(watches, MAX_PEER_WATCHES),
-    exceptions: ownExceptions(snapshot, tenancy, known.locals),
+    exceptions: ownExceptions(snapshot, tenancy, known),
     warnings: [...warnings, ...routes.warnings, ...poolWarnings(snapshot, tenancy)],
   };
 }

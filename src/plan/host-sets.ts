@@ -1,4 +1,4 @@
-import { cidrFamily, overlaps } from '../addr/cidr.ts';
+import { cidrFamily, cidrLength, overlaps } from '../addr/cidr.ts';
 import type { Cidr } from '../addr/cidr.ts';
 import type { Plan } from '../addr/plan.ts';
 import { familyOf } from '../addr/address.ts';
@@ -36,7 +36,7 @@ export function hostRanges(snapshot: Snapshot): { readonly ranges: HostRanges; r
   for (const name of names) {
     const host = snapshot.hosts.get(name);
     for (const range of host?.ranges ?? []) {
-      const holder = taken.get(range) ?? own.find((mine) => overlaps(mine, range));
+      const holder = taken.get(range) ?? own.find((mine) => overlapsAnother(mine, range));
       if (host === undefined || holder !== undefined) {
         warnings.push({
           reason: 'RangeConflict',
@@ -75,6 +75,11 @@ export function addHostSets(
       comment: 'pods whose labels and bits differ',
     });
   }
+}
+
+/** Whether two ranges that are not equal overlap: never if they are of equal length. */
+function overlapsAnother(a: Cidr, b: Cidr): boolean {
+  return cidrFamily(a) === cidrFamily(b) && cidrLength(a) !== cidrLength(b) && overlaps(a, b);
 }
 
 /** Ranges of equal length never overlap in part, so each stays an element of its own that comes and goes alone. */

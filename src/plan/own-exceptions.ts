@@ -4,7 +4,7 @@ import { decode } from '../addr/plan.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Exception } from '../objects/host.ts';
 import type { Pod } from '../objects/pod.ts';
-import type { LocalPod } from './known-pods.ts';
+import type { KnownPods } from './known-pods.ts';
 import type { Lease, Snapshot } from './snapshot.ts';
 import { isInSlot } from './tenancy.ts';
 import type { Tenancy } from './tenancy.ts';
@@ -14,13 +14,14 @@ import type { Tenancy } from './tenancy.ts';
  * bits, or not find in the shared pool because the tenant and the segment have bits. Sorted by uid, so that equal
  * states publish equal lists.
  */
-export function ownExceptions(snapshot: Snapshot, tenancy: Tenancy, locals: readonly LocalPod[]): Exception[] {
+export function ownExceptions(snapshot: Snapshot, tenancy: Tenancy, known: KnownPods): Exception[] {
   const plans = new Map(snapshot.network.plans.map((plan) => [plan.family, plan]));
   const found: Exception[] = [];
-  for (const { lease, pod } of locals) {
+  for (const { lease, pod } of known.locals) {
     if (pod === undefined) continue;
     const segment = pod.meta.labels.get(snapshot.network.segmentLabel) ?? null;
     const addresses = lease.addresses.filter((address) => {
+      if (known.byAddress.get(address)?.regular === true) return false;
       const plan = plans.get(familyOf(address));
       return plan !== undefined && differs({ plan, tenancy, lease, segment, address });
     });

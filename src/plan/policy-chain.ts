@@ -55,7 +55,7 @@ class ChainWriter {
       this.#allow(`${PORT} @${this.#portsSet(this.#matches.open)}`);
     }
     for (const { family } of this.#context.plans) {
-      this.#allowLookup('address', family, `${this.#peer(family)}`);
+      this.#allowLookup('address', family, this.#peer(family));
       this.#allowShared(family);
       this.#allowNamed(family);
       this.#allowCidrs(family);

@@ -1,6 +1,6 @@
 import { familyBits, familyOf } from '../addr/address.ts';
 import type { Address } from '../addr/address.ts';
-import { cidrFamily, makeCidr } from '../addr/cidr.ts';
+import { cidrFamily } from '../addr/cidr.ts';
 import type { Cidr } from '../addr/cidr.ts';
 import type { HostRanges } from './host-sets.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -38,8 +38,8 @@ export function desiredRoutes(
   }
   for (const { hostInterface, addresses } of snapshot.leases) {
     for (const address of addresses) {
-      const dst = makeCidr(address, familyBits(familyOf(address)));
-      routes.push({ kind: 'unicast', dst, dev: hostInterface });
+      // The whole length of a canonical address: no need to take it apart.
+      routes.push({ kind: 'unicast', dst: `${address}/${familyBits(familyOf(address))}` as Cidr, dev: hostInterface });
     }
   }
   return { routes, warnings };

@@ -28,7 +28,7 @@ export class Prober {
     this.#process.stdin.write(`${JSON.stringify(request)}\n`);
     const { value, done } = await this.#lines.next();
     if (done === true) throw new Error('the prober ended');
-    return JSON.parse(String(value));
+    return JSON.parse(value);
   }
 
   close(): void {

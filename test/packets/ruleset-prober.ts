@@ -22,18 +22,14 @@ type Request =
 /** Datagrams that were received: `ADDRESS TEXT`. */
 const heard: string[] = [];
 
-async function answer(request: Request): Promise<unknown> {
-  switch (request.do) {
-    case 'serve':
-      await Promise.all([...request.tcp.map(listenTcp), ...request.udp.map(listenUdp)]);
-      return 'ready';
-    case 'tcp':
-      return tryTcp(request.from, request.to, request.port, request.waitMs);
-    case 'udp':
-      return sendUdp(request.from, request.fromPort ?? 0, request.to, request.port, request.text);
-    case 'heard':
-      return heard;
+async function answer(request: Request): Promise<string | readonly string[]> {
+  if (request.do === 'heard') return heard;
+  if (request.do === 'tcp') return tryTcp(request.from, request.to, request.port, request.waitMs);
+  if (request.do === 'udp') {
+    return sendUdp(request.from, request.fromPort ?? 0, request.to, request.port, request.text);
   }
+  await Promise.all([...request.tcp.map(listenTcp), ...request.udp.map(listenUdp)]);
+  return 'ready';
 }
 
 async function listenTcp(port: number): Promise<void> {
