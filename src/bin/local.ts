@@ -56,7 +56,9 @@ export function command(): Command {
       [],
     )
     .action((options: UpWords) => guarded(() => runUp(options)));
-  named('down', 'Takes a cluster down; leaves nothing of it.').action((options: Named) => guarded(() => runDown(options)));
+  named('down', 'Takes a cluster down; leaves nothing of it.').action((options: Named) =>
+    guarded(() => runDown(options)),
+  );
   named('status', 'Shows nodes, processes, addresses and pods; status 0 when all is well.').action((options: Named) =>
     guarded(() => runStatus(options)),
   );
@@ -70,7 +72,9 @@ export function command(): Command {
     .argument('<node>', 'master, minion1, ...')
     .argument('[command...]', 'after --: what to run instead of an interactive shell')
     .action((node: string, words: readonly string[], options: Named) =>
-      guarded(() => attached(() => shell({ layout: running(options), node, command: words, checkout: CHECKOUT, term: term() }))),
+      guarded(() =>
+        attached(() => shell({ layout: running(options), node, command: words, checkout: CHECKOUT, term: term() })),
+      ),
     );
   named('exec', 'Runs a command in a pod, with its output and exit status.')
     .argument('<namespace/pod>', 'a name alone is in the namespace default')
@@ -80,7 +84,13 @@ export function command(): Command {
       guarded(() =>
         attached(() => {
           const name = checked(parsePodName(pod));
-          return exec({ layout: running(options), pod: name, container: options.container, command: words, term: term() });
+          return exec({
+            layout: running(options),
+            pod: name,
+            container: options.container,
+            command: words,
+            term: term(),
+          });
         }),
       ),
     );
@@ -98,7 +108,8 @@ async function runUp(options: UpWords): Promise<number> {
   needRoot();
   const recorded = readState(clusterLayout(name, 1));
   // A repeated `up` without a number takes the cluster as it is.
-  const minions = options.minions === undefined ? (recorded?.minions ?? DEFAULT_MINIONS) : checked(parseMinions(options.minions));
+  const minions =
+    options.minions === undefined ? (recorded?.minions ?? DEFAULT_MINIONS) : checked(parseMinions(options.minions));
   const planTexts = options.plan.length === 0 && recorded?.complete === true ? recorded.plans : plans.map(formatPlan);
   const layout = clusterLayout(name, minions);
   const abort = new AbortController();
@@ -116,6 +127,7 @@ async function runUp(options: UpWords): Promise<number> {
       checkout: CHECKOUT,
       services: (node) => servicesOf(node, CHECKOUT, findNginx()),
       connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
+      owner: { uid: Number(process.env['SUDO_UID'] ?? 0), gid: Number(process.env['SUDO_GID'] ?? 0) },
       progress: (step) => process.stderr.write(`[${seconds()}] ${step}\n`),
       signal: abort.signal,
       readyMs: READY_MS,
@@ -152,7 +164,9 @@ function running(options: Named): ClusterLayout {
   needRoot();
   const layout = recordedLayout(name, BASE_DIRECTORIES);
   if (!existsSync(layout.kubeconfig)) {
-    throw new Error(`there is no cluster '${name}'; bring it up: romana local up${name === DEFAULT_NAME ? '' : ` --name ${name}`}`);
+    throw new Error(
+      `there is no cluster '${name}'; bring it up: romana local up${name === DEFAULT_NAME ? '' : ` --name ${name}`}`,
+    );
   }
   return layout;
 }

@@ -18,6 +18,7 @@ export async function openListeningSocket(): Promise<ListeningSocket> {
   });
   const address = server.address();
   // Node has no public way to hand a listening socket to a program that is not Node; its handle knows the number.
+  // oxlint-disable-next-line no-underscore-dangle -- that is its name
   const fd = (server as Server & { readonly _handle?: { readonly fd?: number } })._handle?.fd;
   if (address === null || typeof address === 'string' || fd === undefined || fd < 0) {
     server.close();

@@ -22,8 +22,11 @@ export async function makeCredentials(): Promise<Credentials> {
   // Loaded here because it takes 0.1 s that no other command should pay.
   const { makePki } = await import('./apiserver/pki.ts');
   const pki = await makePki({ names: ['localhost', 'kubernetes'], ips: ['127.0.0.1', API_SERVER.address] });
-  const token = (): string => randomBytes(32).toString('base64url');
-  return { ca: pki.ca, certificate: pki.cert, key: pki.key, peopleToken: token(), partsToken: token() };
+  return { ca: pki.ca, certificate: pki.cert, key: pki.key, peopleToken: makeToken(), partsToken: makeToken() };
+}
+
+function makeToken(): string {
+  return randomBytes(32).toString('base64url');
 }
 
 /**
@@ -35,9 +38,7 @@ export function kubeconfigText(options: { name: string; server: string; ca: stri
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [
-      { name, cluster: { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') } },
-    ],
+    clusters: [{ name, cluster: { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') } }],
     users: [{ name, user: { token } }],
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,

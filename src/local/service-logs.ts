@@ -18,7 +18,9 @@ export function readServiceLogs(layout: ClusterLayout): ServiceLog[] {
   return layout.nodes.flatMap((node) => {
     const directory = `${node.directory}/log/romana`;
     return namesIn(directory).map((file) => {
-      const lines = readFileSync(`${directory}/${file}`, 'utf8').split('\n').filter((line) => line !== '');
+      const lines = readFileSync(`${directory}/${file}`, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '');
       return {
         node: node.name,
         service: file.replace(/\.log$/, ''),

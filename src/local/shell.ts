@@ -27,7 +27,8 @@ export async function shell(options: ShellOptions): Promise<number> {
     PS1: `${layout.name}/${node.name}:\\w# `,
   };
   // Without its start files, which could set another PATH, a shell of the node finds what the node has.
-  const words = command.length === 0 ? ['sh', '-c', 'if command -v bash >/dev/null; then exec bash --norc; fi; exec sh'] : command;
+  const words =
+    command.length === 0 ? ['sh', '-c', 'if command -v bash >/dev/null; then exec bash --norc; fi; exec sh'] : command;
   return runAttached('nsenter', [...enterNode(runningNode(node)), ...words], env);
 }
 

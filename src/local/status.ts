@@ -58,7 +58,11 @@ export async function clusterStatus(layout: ClusterLayout, client: KubeClient): 
     const pid = first !== undefined && isAlive(first) ? first.pid : undefined;
     const ends = (service: string): number =>
       logs.find((log) => log.node === node.name && log.service === service)?.ends ?? 0;
-    const services = servicePids(node, pid).map((service) => ({ ...service, ends: ends(service.name) }));
+    const services = servicePids(node, pid).map((service): ServiceStatus => ({
+      name: service.name,
+      pid: service.pid,
+      ends: ends(service.name),
+    }));
     const json = nodes?.items.find((item) => nameOf(item) === node.name);
     const condition = conditionOf(json, 'Ready');
     const ready = condition?.status === 'True';
@@ -80,7 +84,9 @@ export function formatStatus(name: string, status: ClusterStatus): string {
     node.ready ? 'Ready' : 'NotReady',
     node.addresses.join(' '),
     node.pid === undefined ? '-' : String(node.pid),
-    node.services.map((s) => `${s.name}${s.pid === undefined ? ' (ended)' : ''}${s.ends > 0 ? ` (restarts: ${s.ends})` : ''}`).join(', '),
+    node.services
+      .map((s) => `${s.name}${s.pid === undefined ? ' (ended)' : ''}${s.ends > 0 ? ` (restarts: ${s.ends})` : ''}`)
+      .join(', '),
   ]);
   const pods = status.pods.map((pod) => [
     `${pod.namespace}/${pod.name}`,
@@ -100,7 +106,14 @@ export function formatStatus(name: string, status: ClusterStatus): string {
 
 function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 function podStatus(json: unknown): PodStatus {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { waitFor } from '../lib/wait-for.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict } from '../kube/client.ts';
@@ -23,6 +23,8 @@ export interface UpOptions extends NodeParts {
   readonly network: object;
   /** Namespaces that the installation makes, as JSON. */
   readonly namespaces: readonly object[];
+  /** Whom the people's kubeconfig belongs to: who called, through sudo perhaps. */
+  readonly owner: { readonly uid: number; readonly gid: number };
   /** A client for a kubeconfig file of ours. */
   readonly connect: (kubeconfigFile: string) => KubeClient & { close(): Promise<void> };
   /** Told what is under way. */
@@ -73,7 +75,9 @@ export async function up(options: UpOptions): Promise<'made' | 'already'> {
     const failures = describeFailures(readServiceLogs(layout));
     options.progress('removing what was made');
     await bringDown(layout);
-    throw new Error(`cluster '${layout.name}' did not come up: ${why}${failures === '' ? '' : `\n${failures}`}`, { cause });
+    throw new Error(`cluster '${layout.name}' did not come up: ${why}${failures === '' ? '' : `\n${failures}`}`, {
+      cause,
+    });
   }
 }
 
@@ -115,6 +119,7 @@ async function make(options: UpOptions): Promise<void> {
     const server = `https://127.0.0.1:${socket.port}`;
     const { ca, peopleToken: token } = credentials;
     writeFileSync(layout.kubeconfig, kubeconfigText({ name: layout.name, server, ca, token }), { mode: 0o600 });
+    chownSync(layout.kubeconfig, options.owner.uid, options.owner.gid);
     writeState(layout, { ...record, port: socket.port });
     progress(`${layout.nodes.length} nodes: ${layout.nodes.map((node) => node.name).join(', ')}`);
     for (const node of layout.nodes) {

@@ -8,10 +8,10 @@ export async function machineState(mark: string): Promise<string> {
   const routes = await runCommand('ip', ['route', 'show', 'table', 'all']);
   const tables = await runCommand('nft', ['list', 'tables']);
   const namespaces = namesIn('/run/netns').filter((name) => name.includes(mark));
-  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').filter((line) => line.includes(mark));
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(mark));
   const files = ['/run', '/var/lib'].flatMap((directory) => namesIn(directory).filter((name) => name.includes(mark)));
-  // Lifetimes and counters change by themselves.
-  const names = (text: string): string[] => text.split('\n').map((line) => line.split(/\s+/).slice(0, 4).join(' '));
   return JSON.stringify(
     [names(links), names(addresses), names(routes), tables, namespaces, mounts, files, processesWith(mark)],
     undefined,
@@ -31,6 +31,11 @@ export function processesWith(mark: string): string[] {
         return [];
       }
     });
+}
+
+/** Without lifetimes and counters, which change by themselves. */
+function names(text: string): string[] {
+  return text.split('\n').map((line) => line.split(/\s+/).slice(0, 4).join(' '));
 }
 
 function namesIn(directory: string): string[] {

@@ -9,6 +9,7 @@ import { waitFor } from '../../src/lib/wait-for.ts';
 import { bringDown } from '../../src/local/bring-down.ts';
 import { at, conditionOf, objectsAt, textAt } from '../../src/local/kube-json.ts';
 import { nodeProcess } from '../../src/local/nodes.ts';
+import { runCommand } from '../../src/local/run-command.ts';
 import type { PodRecord } from '../../src/local/runtime/pod-record.ts';
 import { clusterStatus } from '../../src/local/status.ts';
 import { EVENTS, LEASES, NODES, PODS } from '../../src/objects/resources.ts';
@@ -62,32 +63,48 @@ const goneIs = (name: string): Promise<unknown> =>
     }
   });
 
+/** Why the first container does not run. */
+function waitingFor(pod: unknown): string {
+  return textAt(objectsAt(pod, 'status', 'containerStatuses')[0], 'state', 'waiting', 'reason');
+}
+
 const run = (pod: string, ...command: readonly string[]): ReturnType<typeof execInPod> =>
   execInPod(client.connection, { namespace: 'default', pod, command });
 
 async function logOf(pod: string, more: object = {}): Promise<string> {
   let text = '';
-  for await (const chunk of podLogs(client, { namespace: 'default', pod, ...more })) text += Buffer.from(chunk).toString();
+  for await (const chunk of podLogs(client, { namespace: 'default', pod, ...more }))
+    text += Buffer.from(chunk).toString();
   return text;
 }
 
 function record(name: string): PodRecord {
   const directory = inMinion('/run/romana-runtime/pods');
-  const all = readdirSync(directory).map((file) => JSON.parse(readFileSync(`${directory}/${file}`, 'utf8')) as PodRecord);
+  const all = readdirSync(directory).map(
+    (file) => JSON.parse(readFileSync(`${directory}/${file}`, 'utf8')) as PodRecord,
+  );
   const found = all.find((candidate) => candidate.name === name);
   assert.ok(found, `a record of pod ${name}`);
   return found;
 }
 
 const calls = (containerId: string): string[] =>
-  readFileSync(inMinion(CALLS), 'utf8').split('\n').filter((line) => line.split(' ')[1] === containerId);
+  readFileSync(inMinion(CALLS), 'utf8')
+    .split('\n')
+    .filter((line) => line.split(' ')[1] === containerId);
 
 test('up registers nodes that are Ready, with addresses, a taint on the master and Leases', { skip }, async () => {
   const master = await client.get(NODES, 'master');
   assert.equal(conditionOf(master, 'Ready')?.status, 'True');
-  assert.deepEqual(objectsAt(master, 'spec', 'taints').map(({ key }) => key), ['node-role.kubernetes.io/control-plane']);
+  assert.deepEqual(
+    objectsAt(master, 'spec', 'taints').map(({ key }) => key),
+    ['node-role.kubernetes.io/control-plane'],
+  );
   const addresses = objectsAt(await client.get(NODES, 'minion1'), 'status', 'addresses');
-  assert.deepEqual(addresses.map(({ address }) => address), ['192.168.99.11', 'fd00:99::11', 'minion1']);
+  assert.deepEqual(
+    addresses.map(({ address }) => address),
+    ['192.168.99.11', 'fd00:99::11', 'minion1'],
+  );
   await waitFor('the lease', () => client.get(LEASES, 'minion1', 'kube-node-lease').catch(() => undefined));
 });
 
@@ -110,7 +127,8 @@ test('a pod runs with what CNI gave it, on a read-only root with its own /tmp, /
   );
   assert.match(sandbox?.netns ?? '', /^\/var\/run\/netns\/cni-[0-9a-f-]{36}$/);
 
-  const script = 'touch /tmp/x /run/x /var/x && ! touch /usr/x 2>/dev/null && ! touch /etc/x 2>/dev/null && hostname && cat /proc/1/comm';
+  const script =
+    'touch /tmp/x /run/x /var/x && ! touch /usr/x 2>/dev/null && ! touch /etc/x 2>/dev/null && hostname && cat /proc/1/comm';
   const result = await run('runs', 'sh', '-c', script);
   assert.deepEqual(result, { exitCode: 0, stdout: 'runs\nsleep\n', stderr: '' });
   assert.equal(existsSync('/tmp/x') && existsSync('/run/x'), false);
@@ -125,7 +143,12 @@ test('a terminal of exec is a terminal of the size asked for', { skip }, async (
   const tty = { size: { width: 91, height: 33 } };
   const seen = await waitFor('the size', async () => {
     const script = 'sleep 0.2; test -t 0 && stty size; exit 3';
-    const result = await execInPod(client.connection, { namespace: 'default', pod: 'tty', command: ['sh', '-c', script], tty });
+    const result = await execInPod(client.connection, {
+      namespace: 'default',
+      pod: 'tty',
+      command: ['sh', '-c', script],
+      tty,
+    });
     return result.stdout.includes('33 91') ? result : undefined;
   });
   assert.equal(seen.exitCode, 3);
@@ -157,16 +180,19 @@ test('a finished pod is Succeeded or Failed, and its sandbox is given back', { s
 });
 
 test('init containers run one after the other before the others', { skip }, async () => {
-  const init = (name: string): object => ({ name, image: 'any', command: ['sh', '-c', `echo ${name} >> /run/order`] });
-  await createPod('inits', 'cat /run/order; exec sleep 1000', { initContainers: [init('one'), init('two')] });
+  const initContainers = ['one', 'two'].map((name) => ({
+    name,
+    image: 'any',
+    command: ['sh', '-c', `echo ${name} >> /run/order`],
+  }));
+  await createPod('inits', 'cat /run/order; exec sleep 1000', { initContainers });
   await phaseIs('inits', 'Running');
   await waitFor('the log', async () => (await logOf('inits', { container: 'main' })) === 'one\ntwo\n');
 });
 
 test('a container that ends is started again, then CrashLoopBackOff', { skip }, async () => {
   await createPod('crashes', 'exit 1');
-  const waiting = (pod: unknown): string => textAt(objectsAt(pod, 'status', 'containerStatuses')[0], 'state', 'waiting', 'reason');
-  const pod = await podIs('crashes', 'in CrashLoopBackOff', (json) => waiting(json) === 'CrashLoopBackOff');
+  const pod = await podIs('crashes', 'in CrashLoopBackOff', (json) => waitingFor(json) === 'CrashLoopBackOff');
   assert.equal(at(objectsAt(pod, 'status', 'containerStatuses')[0], 'restartCount'), 1);
 });
 
@@ -175,11 +201,12 @@ test('an image without recipe is ErrImagePull, with an event', { skip }, async (
     metadata: { name: 'unknown', namespace: 'default' },
     spec: { containers: [{ name: 'main', image: 'no/such:1' }] },
   });
-  const reason = (pod: unknown): string => textAt(objectsAt(pod, 'status', 'containerStatuses')[0], 'state', 'waiting', 'reason');
-  await podIs('unknown', 'in ErrImagePull', (pod) => reason(pod) === 'ErrImagePull');
+  await podIs('unknown', 'in ErrImagePull', (pod) => waitingFor(pod) === 'ErrImagePull');
   await waitFor('the event', async () => {
     const { items } = await client.list(EVENTS, { namespace: 'default' });
-    return items.some((event) => textAt(event, 'reason') === 'Failed' && textAt(event, 'involvedObject', 'name') === 'unknown');
+    return items.some(
+      (event) => textAt(event, 'reason') === 'Failed' && textAt(event, 'involvedObject', 'name') === 'unknown',
+    );
   });
 });
 
@@ -228,10 +255,17 @@ test('a runtime that is killed finds its pods again and restarts none', { skip }
   const log = inMinion('/var/log/romana/runtime.log');
   const starts = (): number => readFileSync(log, 'utf8').split('node runtime started').length;
   const started = starts();
-  const inNode = Number(readFileSync(inMinion('/run/romana-node/runtime.pid'), 'utf8'));
-  process.kill(machinePid(inNode), 'SIGKILL');
+  const kill = 'kill -9 $(cat /run/romana-node/runtime.pid)';
+  const minion = layout.nodes[1];
+  const pid = String(minion === undefined ? 0 : nodeProcess(minion)?.pid);
+  await runCommand('nsenter', ['--target', pid, '--mount', '--pid', '--', 'sh', '-c', kill]);
   await waitFor('another runtime', () => starts() > started);
-  await waitFor('exec through it', () => run('survives', 'true').then(({ exitCode }) => exitCode === 0, () => false));
+  await waitFor('exec through it', () =>
+    run('survives', 'true').then(
+      ({ exitCode }) => exitCode === 0,
+      () => false,
+    ),
+  );
   assert.deepEqual(record('survives'), before);
   await run('ends', 'touch', '/run/end');
   const ended = await phaseIs('ends', 'Failed');
@@ -239,23 +273,3 @@ test('a runtime that is killed finds its pods again and restarts none', { skip }
   const status = await clusterStatus(layout, client);
   assert.deepEqual(status.problems, []);
 });
-
-/** The pid on the machine of the process that is `pid` in the minion's pid namespace. */
-function machinePid(pid: number): number {
-  const minion = layout.nodes[1];
-  const namespace = (of: string): string => readFileSync(`/proc/${of}/status`, 'utf8').split('\n').find((line) => line.startsWith('NSpid')) ?? '';
-  const first = String(minion === undefined ? 0 : nodeProcess(minion)?.pid);
-  const level = namespace(first).split(/\s+/).length;
-  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const pids = namespace(entry).split(/\s+/);
-      const cmdline = readFileSync(`/proc/${entry}/cmdline`, 'utf8');
-      if (pids.length === level && pids.at(-1) === String(pid) && cmdline.includes('local-runtime') && readFileSync(`/proc/${entry}/root/etc/hostname`, 'utf8') === 'minion1\n') {
-        return Number(entry);
-      }
-    } catch {
-      // Ended meanwhile.
-    }
-  }
-  throw new Error(`no process ${pid} in the minion`);
-}

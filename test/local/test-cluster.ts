@@ -2,7 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { formatPlan } from '../../src/addr/plan.ts';
 import { HttpKubeClient } from '../../src/kube/http-client.ts';
-import { type BaseDirectories, type ClusterLayout, clusterLayout, type NodeLayout } from '../../src/local/cluster-layout.ts';
+import {
+  type BaseDirectories,
+  type ClusterLayout,
+  clusterLayout,
+  type NodeLayout,
+} from '../../src/local/cluster-layout.ts';
 import { clusterPlans, networkObject } from '../../src/local/install-objects.ts';
 import { parseOwnKubeconfig } from '../../src/local/pki.ts';
 import { apiServerService, runtimeService, type Service } from '../../src/local/services.ts';

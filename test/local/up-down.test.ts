@@ -13,7 +13,15 @@ import { clusterStatus, formatStatus } from '../../src/local/status.ts';
 import { up } from '../../src/local/up.ts';
 import { NAMESPACES, NETWORKS, PODS } from '../../src/objects/resources.ts';
 import { machineState } from './machine-state.ts';
-import { CHECKOUT, peopleClient, servicesWithoutAgent, TEST_BASE, testLayout, upOptions, upWithoutAgents } from './test-cluster.ts';
+import {
+  CHECKOUT,
+  peopleClient,
+  servicesWithoutAgent,
+  TEST_BASE,
+  testLayout,
+  upOptions,
+  upWithoutAgents,
+} from './test-cluster.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root';
 const MARK = `rt-${process.pid}-`;
@@ -23,6 +31,15 @@ function cluster(t: TestContext, name: string, minions: number): ClusterLayout {
   const layout = testLayout(name, minions);
   t.after(() => down(layout.name, TEST_BASE));
   return layout;
+}
+
+async function nodes(layout: ClusterLayout): Promise<readonly (readonly [string, boolean])[]> {
+  const client = peopleClient(layout);
+  try {
+    return (await clusterStatus(layout, client)).nodes.map(({ name, ready }) => [name, ready]);
+  } finally {
+    await client.close();
+  }
 }
 
 async function state(): Promise<string> {
@@ -61,16 +78,15 @@ test('two clusters live side by side, on the same addresses', { skip }, async (t
   const before = await state();
   const [left, right] = [cluster(t, 'left', 1), cluster(t, 'right', 2)];
   await Promise.all([upWithoutAgents(left), upWithoutAgents(right)]);
-  const nodes = async (layout: ClusterLayout): Promise<readonly (readonly [string, boolean])[]> => {
-    const client = peopleClient(layout);
-    try {
-      return (await clusterStatus(layout, client)).nodes.map(({ name, ready }) => [name, ready]);
-    } finally {
-      await client.close();
-    }
-  };
-  assert.deepEqual(await nodes(left), [['master', true], ['minion1', true]]);
-  assert.deepEqual(await nodes(right), [['master', true], ['minion1', true], ['minion2', true]]);
+  assert.deepEqual(await nodes(left), [
+    ['master', true],
+    ['minion1', true],
+  ]);
+  assert.deepEqual(await nodes(right), [
+    ['master', true],
+    ['minion1', true],
+    ['minion2', true],
+  ]);
   await runCommand('ip', ['netns', 'exec', `${right.name}-minion2`, 'ping', '-c1', '-W2', 'fd00:99::10']);
   await down(left.name, TEST_BASE);
   assert.deepEqual((await nodes(right)).length, 3);
@@ -140,12 +156,12 @@ test('a service that is killed comes back, the API server on its port too', { sk
   const client = peopleClient(layout);
   const master = layout.nodes[0];
   assert.ok(master);
-  await runCommand('nsenter', [
-    ...['--target', String(nodeProcess(master)?.pid), '--mount', '--pid', '--'],
-    ...['sh', '-c', 'kill -9 $(cat /run/romana-node/apiserver.pid)'],
-  ]);
-  await waitFor('the API server to be back with what it knew', async () =>
-    (await client.get(NAMESPACES, 'tenant-a').catch(() => undefined)) !== undefined,
+  const kill = 'kill -9 $(cat /run/romana-node/apiserver.pid)';
+  const pid = String(nodeProcess(master)?.pid);
+  await runCommand('nsenter', ['--target', pid, '--mount', '--pid', '--', 'sh', '-c', kill]);
+  await waitFor(
+    'the API server to be back with what it knew',
+    async () => (await client.get(NAMESPACES, 'tenant-a').catch(() => undefined)) !== undefined,
   );
   await waitFor('all to be well', async () => (await clusterStatus(layout, client)).problems.length === 0);
   await client.close();

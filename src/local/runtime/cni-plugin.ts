@@ -81,7 +81,10 @@ function failure(path: string, out: string, errors: string): CniCallError {
   const { code, msg, details } = json;
   const parts = [msg, details].filter((part) => typeof part === 'string' && part !== '');
   const why = parts.length === 0 ? errors : parts.join('; ');
-  return new CniCallError(`plugin type="${path.slice(path.lastIndexOf('/') + 1)}" failed: ${why}`, typeof code === 'number' ? code : 0);
+  return new CniCallError(
+    `plugin type="${path.slice(path.lastIndexOf('/') + 1)}" failed: ${why}`,
+    typeof code === 'number' ? code : 0,
+  );
 }
 
 function parseJson(text: string): JsonObject | undefined {

@@ -137,7 +137,12 @@ export class CniRunner {
     }
   }
 
-  async #call(command: string, type: string, config: JsonObject, attachment?: Attachment): Promise<JsonObject | undefined> {
+  async #call(
+    command: string,
+    type: string,
+    config: JsonObject,
+    attachment?: Attachment,
+  ): Promise<JsonObject | undefined> {
     const { pluginDirectories, call } = this.#options;
     const env: Record<string, string> = { CNI_COMMAND: command, CNI_PATH: pluginDirectories.join(':') };
     if (attachment !== undefined) {

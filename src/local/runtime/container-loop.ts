@@ -71,7 +71,12 @@ export async function runContainerLoop(options: ContainerLoopOptions): Promise<n
     restartCount += 1;
     if (wait === 0) continue;
     const message = `back-off ${wait / 1000}s restarting failed container=${container.name}`;
-    observe({ id, restartCount: restartCount - 1, last, state: { kind: 'waiting', reason: 'CrashLoopBackOff', message } });
+    observe({
+      id,
+      restartCount: restartCount - 1,
+      last,
+      state: { kind: 'waiting', reason: 'CrashLoopBackOff', message },
+    });
     event('Warning', 'BackOff', `Back-off restarting failed container ${container.name}`);
     if (!(await sleep(clock, wait, stop))) return undefined;
   }

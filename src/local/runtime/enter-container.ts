@@ -11,8 +11,19 @@ export function enterContainer(
 ): readonly string[] {
   const env = Object.entries({ ...container.env, ...extra }).map(([key, value]) => `${key}=${value}`);
   return [
-    ...['nsenter', '--target', String(container.pid), '--mount', '--uts', '--ipc', '--net', '--pid', '--'],
-    ...['env', '--ignore-environment', `--chdir=${container.workingDir}`, ...env],
+    'nsenter',
+    '--target',
+    String(container.pid),
+    '--mount',
+    '--uts',
+    '--ipc',
+    '--net',
+    '--pid',
+    '--',
+    'env',
+    '--ignore-environment',
+    `--chdir=${container.workingDir}`,
+    ...env,
     ...command,
   ];
 }

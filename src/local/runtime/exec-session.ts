@@ -54,7 +54,9 @@ export function runExecSession(socket: WebSocket, request: ExecRequest): void {
     send(CHANNEL.error, JSON.stringify({ metadata: {}, ...status }));
     socket.close(1000);
   };
-  child.on('error', (error) => finish({ status: 'Failure', reason: 'InternalError', message: error.message, code: 500 }));
+  child.on('error', (error) =>
+    finish({ status: 'Failure', reason: 'InternalError', message: error.message, code: 500 }),
+  );
   child.on('close', (code, signal) => finish(exitStatus(signal === null ? (code ?? 0) : 137)));
 
   socket.on('message', (data) => receive(toBuffer(data), child, request.tty));

@@ -38,14 +38,17 @@ export function resolveImage(container: ContainerSpec, sources: ImageSources): R
   }
   const libraries = sources.nginxLibraries.map((directory) => `${sources.nginx}/${directory}`).join(':');
   return ok({
-    command: ['sh', '-c', NGINX_START, `${sources.nginx}`],
+    command: ['sh', '-c', NGINX_START, sources.nginx],
     env: { ...(libraries === '' ? {} : { LD_LIBRARY_PATH: libraries }), ...env },
   });
 }
 
 /** The name without registry, `library/`, tag and digest. */
 function repositoryOf(image: string): string {
-  return image.replace(/@.*$/, '').replace(/:[^/:]*$/, '').replace(/^(?:(?:docker\.io|index\.docker\.io)\/)?(?:library\/)?/, '');
+  return image
+    .replace(/@.*$/, '')
+    .replace(/:[^/:]*$/, '')
+    .replace(/^(?:(?:docker\.io|index\.docker\.io)\/)?(?:library\/)?/, '');
 }
 
 /** $0 is nginx's directory. The page is Debian's own, or one like it. */

@@ -119,14 +119,18 @@ async function serveLog(target: Target, response: ServerResponse, options: Kubel
   response.end();
 }
 
-function execRequest({ pod, container, query }: Target, options: KubeletServerOptions): Parameters<typeof runExecSession>[1] {
+function execRequest(
+  { pod, container, query }: Target,
+  options: KubeletServerOptions,
+): Parameters<typeof runExecSession>[1] {
   const found: ContainerRecord | undefined = pod.containers[container];
   if (found === undefined || found.exit !== undefined) {
     throw new Refusal(400, `container "${container}" in pod "${pod.name}" does not run`);
   }
   const command = query.getAll('command');
   if (command.length === 0) throw new Refusal(400, 'a command is needed: ?command=...');
-  const flag = (...names: readonly string[]): boolean => names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
+  const flag = (...names: readonly string[]): boolean =>
+    names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
   const tty = flag('tty');
   return {
     words: enterContainer(found, command, tty ? { TERM: 'xterm' } : {}),

@@ -9,6 +9,7 @@ import { isAlive, type ProcessIdentity, processesIn, signalProcess, waitGone } f
 import type { Attachment, CniRunner } from './cni-runner.ts';
 import { StartError } from './container-loop.ts';
 import type { Recipe } from './images.ts';
+import { LineReader } from './line-reader.ts';
 import { logFile, podLogDirectory } from './log-files.ts';
 import type { Container, PodDriver, Sandbox } from './pod-driver.ts';
 import type { ContainerRecord, ExitRecord, SandboxRecord } from './pod-record.ts';
@@ -31,12 +32,11 @@ export interface MachineDriverOptions {
 
 /** The interface that CNI makes in a pod. */
 const IFNAME = 'eth0';
+const LOCALHOST = '127.0.0.1 localhost\n::1 localhost\n';
 /** How often a process is looked at that is no child of this one, in milliseconds. */
 const POLL_MS = 200;
 /** How long killed processes may take to be gone, in milliseconds. */
 const KILLED_MS = 10_000;
-/** How much of a sandbox's complaints a message carries, in characters. */
-const MAX_COMPLAINT = 2_000;
 
 const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -66,30 +66,40 @@ export class MachineDriver implements PodDriver {
   async createSandbox(pod: PodSpec, planned: SandboxRecord): Promise<Sandbox> {
     const { cni, directory, checkout } = this.#options;
     if (planned.netns !== '') cni.network(); // Without a network nothing is begun.
-    const hosts = `${directory}/${pod.uid}.hosts`;
-    writeFileSync(hosts, `127.0.0.1 localhost\n::1 localhost\n`);
-    if (planned.netns !== '') writeFileSync(planned.netns, '');
-    const net = planned.netns === '' ? [] : [`--net=${planned.netns}`];
+    const hosts = pod.hostNetwork ? '/etc/hosts' : `${directory}/${pod.uid}.hosts`;
+    const net: string[] = [];
+    if (planned.netns !== '') {
+      writeFileSync(hosts, LOCALHOST);
+      writeFileSync(planned.netns, ''); // What the namespace is mounted on.
+      net.push(`--net=${planned.netns}`);
+    }
     const child = spawn(
       'unshare',
       [
-        ...[...net, '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child'],
-        ...['sh', script('sandbox-init.sh'), this.#root, pod.hostNetwork ? '' : pod.hostname, hosts, checkout],
+        ...net,
+        '--mount',
+        '--uts',
+        '--ipc',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        'sh',
+        script('sandbox-init.sh'),
+        this.#root,
+        pod.hostNetwork ? '' : pod.hostname,
+        hosts,
+        checkout,
       ],
       { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: this.#env },
     );
     const said = new LineReader(child, child.stdout, child.stderr);
     try {
       const [pid = '', startTime = ''] = (await said.next()).split(' ');
-      const [addresses] = await Promise.all([
-        planned.netns === '' ? [] : cni.add(attachmentOf(pod, planned)),
-        said.next(),
-      ]);
-      if (planned.netns !== '') {
-        writeFileSync(hosts, ['127.0.0.1 localhost', '::1 localhost', ...addresses.map((a) => `${a} ${pod.hostname}`), ''].join('\n'));
-      }
-      const record = { ...planned, pid: Number(pid), startTime, addresses };
-      return { record, gone: childGone(child) };
+      // Both are awaited to their ends, so that no ADD is under way when DEL comes.
+      const [added, ready] = await Promise.allSettled([this.#attach(pod, planned, hosts), said.next()]);
+      if (added.status === 'rejected') throw added.reason;
+      if (ready.status === 'rejected') throw ready.reason;
+      return { record: { ...planned, pid: Number(pid), startTime, addresses: added.value }, gone: childGone(child) };
     } catch (error) {
       child.kill('SIGKILL'); // --kill-child takes the sandbox's process along
       throw error;
@@ -97,6 +107,15 @@ export class MachineDriver implements PodDriver {
       said.close();
       child.unref();
     }
+  }
+
+  /** Calls ADD and writes the addresses into the pod's hosts file. */
+  async #attach(pod: PodSpec, planned: SandboxRecord, hosts: string): Promise<readonly string[]> {
+    if (planned.netns === '') return [];
+    const addresses = await this.#options.cni.add(attachmentOf(pod, planned));
+    const own = addresses.map((address) => `${address} ${pod.hostname}\n`);
+    writeFileSync(hosts, `${LOCALHOST}${own.join('')}`);
+    return addresses;
   }
 
   adoptSandbox(record: SandboxRecord): Sandbox | undefined {
@@ -145,9 +164,20 @@ export class MachineDriver implements PodDriver {
     const child = spawn(
       'sh',
       [
-        ...['-c', shim, `${directory}/exit`, 'unshare', '--pid', '--fork', '--kill-child'],
-        ...['sh', script('container-init.sh'), String(sandbox.pid), container.workingDir],
-        ...['env', '--ignore-environment', ...Object.entries(env).map(([key, value]) => `${key}=${value}`)],
+        '-c',
+        shim,
+        `${directory}/exit`,
+        'unshare',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        'sh',
+        script('container-init.sh'),
+        String(sandbox.pid),
+        container.workingDir,
+        'env',
+        '--ignore-environment',
+        ...Object.entries(env).map(([key, value]) => `${key}=${value}`),
         ...recipe.command,
       ],
       { detached: true, stdio: ['ignore', log, log, 'pipe'], env: this.#env },
@@ -252,47 +282,4 @@ function childGone(child: ChildProcess): Promise<void> {
 /** RFC 3339 to the second. */
 function timestamp(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-/** Lines that a child prints, one by one; its end is an error, with what it complained of. */
-class LineReader {
-  readonly #streams: readonly Readable[];
-  readonly #lines: string[] = [];
-  #rest = '';
-  #complaint = '';
-  #failed: Error | undefined;
-  #wake: () => void = () => undefined;
-
-  constructor(child: ChildProcess, out: Readable, errors: Readable | undefined) {
-    this.#streams = errors === undefined ? [out] : [out, errors];
-    out.on('data', (chunk: Buffer) => {
-      const lines = (this.#rest + chunk.toString()).split('\n');
-      this.#rest = lines.pop() ?? '';
-      this.#lines.push(...lines);
-      this.#wake();
-    });
-    errors?.on('data', (chunk: Buffer) => {
-      this.#complaint = (this.#complaint + chunk.toString()).slice(0, MAX_COMPLAINT);
-    });
-    const fail = (error: Error): void => {
-      this.#failed ??= error;
-      this.#wake();
-    };
-    child.on('error', (cause) => fail(new Error(cause.message, { cause })));
-    child.once('close', (code) => fail(new Error(this.#complaint.trim() || `ended with status ${code}`)));
-  }
-
-  async next(): Promise<string> {
-    for (;;) {
-      const line = this.#lines.shift();
-      if (line !== undefined) return line;
-      if (this.#failed !== undefined) throw this.#failed;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-
-  /** Stops listening, so that neither pipe keeps anything alive. */
-  close(): void {
-    for (const stream of this.#streams) stream.destroy();
-  }
 }

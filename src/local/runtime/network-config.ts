@@ -49,7 +49,9 @@ export function parseNetworkConfig(file: string, text: string): Result<NetworkLi
   if (!Array.isArray(list) || list.length === 0) return wrong("'plugins' must be a list with at least one plugin");
   const version = pickVersion(json);
   if (version === undefined) {
-    return wrong(`no version that this runtime speaks (${RUNTIME_VERSIONS.join(', ')}), found ${JSON.stringify(json['cniVersion'])}`);
+    return wrong(
+      `no version that this runtime speaks (${RUNTIME_VERSIONS.join(', ')}), found ${JSON.stringify(json['cniVersion'])}`,
+    );
   }
   const configs: PluginConfig[] = [];
   for (const plugin of list as readonly unknown[]) {

@@ -134,7 +134,10 @@ function stateJson(state: Waiting | Running | Terminated, id: string): object {
     case 'terminated': {
       const { exitCode, startedAt, finishedAt } = state;
       const reason = state.reason ?? (exitCode === 0 ? 'Completed' : 'Error');
-      return { terminated: { exitCode, reason, startedAt, finishedAt, ...(id === '' ? {} : { containerID: `romana://${id}` }) } };
+      const container = id === '' ? {} : { containerID: `romana://${id}` };
+      return { terminated: { exitCode, reason, startedAt, finishedAt, ...container } };
     }
+    default:
+      return state satisfies never;
   }
 }

@@ -214,7 +214,8 @@ export class PodWorker {
     const { driver, images, limiter } = this.#options;
     const recipe = resolveImage(container, images);
     if (!recipe.ok) throw new StartError('ErrImagePull', `Failed to pull image "${container.image}": ${recipe.error}`);
-    if (restartCount === 0) this.#event('Normal', 'Pulled', `Container image "${container.image}" already present on machine`);
+    if (restartCount === 0)
+      this.#event('Normal', 'Pulled', `Container image "${container.image}" already present on machine`);
     const started = await limiter.run(() =>
       driver.startContainer(this.#pod, sandbox.record, container, recipe.value, restartCount),
     );
@@ -285,7 +286,10 @@ export class PodWorker {
   }
 
   #log(level: 'info' | 'warn' | 'error', message: string, fields: object): void {
-    this.#options.log[level]({ pod: `${this.#pod.namespace}/${this.#pod.name}`, uid: this.#pod.uid, ...fields }, message);
+    this.#options.log[level](
+      { pod: `${this.#pod.namespace}/${this.#pod.name}`, uid: this.#pod.uid, ...fields },
+      message,
+    );
   }
 
   /** RFC 3339 to the second, as the API server keeps it. */

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { test, type TestContext } from 'node:test';
+import type { JsonObject } from '../../objects/field.ts';
+import { CniCallError, type PluginCall, processPlugin } from './cni-plugin.ts';
+import { type Attachment, CniRunner, NoNetworkError } from './cni-runner.ts';
+
+const ATTACHMENT: Attachment = {
+  containerId: 'abc',
+  netns: '/var/run/netns/cni-1',
+  ifname: 'eth0',
+  args: [
+    ['IgnoreUnknown', '1'],
+    ['K8S_POD_NAME', 'p'],
+  ],
+};
+
+interface Bench {
+  readonly runner: CniRunner;
+  /** COMMAND TYPE of each call, with its configuration. */
+  readonly calls: { readonly what: string; readonly call: PluginCall }[];
+  readonly directory: string;
+  configure(version: string): void;
+  fail: string;
+}
+
+/** A runner whose plugins `one` and `two` answer with their name; `fail` names the call that fails. */
+function bench(t: TestContext): Bench {
+  const directory = mkdtempSync(`${tmpdir()}/romana-cni-`);
+  t.after(() => rmSync(directory, { recursive: true }));
+  for (const part of ['net.d', 'bin']) mkdirSync(`${directory}/${part}`);
+  for (const type of ['one', 'two']) writeFileSync(`${directory}/bin/${type}`, '', { mode: 0o755 });
+  const made: Bench = {
+    calls: [],
+    directory,
+    fail: '',
+    configure: (cniVersion) => {
+      const plugins = [{ type: 'one' }, { type: 'two' }];
+      writeFileSync(`${directory}/net.d/10-n.conflist`, JSON.stringify({ cniVersion, name: 'n', plugins }));
+    },
+    runner: new CniRunner({
+      configDirectory: `${directory}/net.d`,
+      pluginDirectories: [`${directory}/none`, `${directory}/bin`],
+      cacheDirectory: `${directory}/cache`,
+      call: (call) => {
+        const type = call.path.slice(call.path.lastIndexOf('/') + 1);
+        const what = `${call.env['CNI_COMMAND']} ${type}`;
+        made.calls.push({ what, call });
+        if (made.fail === what) return Promise.reject(new CniCallError('no', 11));
+        const result: JsonObject = { by: type, ips: [{ address: '10.0.0.1/32' }] };
+        return Promise.resolve(call.env['CNI_COMMAND'] === 'ADD' ? result : undefined);
+      },
+    }),
+  };
+  return made;
+}
+
+const whats = (b: Bench): string[] => b.calls.map(({ what }) => what);
+
+test('add calls the plugins in order, each with the result before it, and environment as libcni', async (t) => {
+  const b = bench(t);
+  b.configure('1.1.0');
+  assert.deepEqual(await b.runner.add(ATTACHMENT), ['10.0.0.1']);
+  assert.deepEqual(whats(b), ['ADD one', 'ADD two']);
+  assert.deepEqual(b.calls[0]?.call.env, {
+    CNI_COMMAND: 'ADD',
+    CNI_CONTAINERID: 'abc',
+    CNI_NETNS: '/var/run/netns/cni-1',
+    CNI_IFNAME: 'eth0',
+    CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=p',
+    CNI_PATH: `${b.directory}/none:${b.directory}/bin`,
+  });
+  assert.deepEqual(b.calls[0]?.call.config, { type: 'one', name: 'n', cniVersion: '1.1.0' });
+  assert.equal((b.calls[1]?.call.config['prevResult'] as JsonObject)['by'], 'one');
+});
+
+test('del goes in reverse with the result of add, and its cache goes only when all succeeded', async (t) => {
+  const b = bench(t);
+  b.configure('1.1.0');
+  await b.runner.add(ATTACHMENT);
+  b.calls.length = 0;
+  b.fail = 'DEL one';
+  await assert.rejects(b.runner.del(ATTACHMENT), { code: 11 });
+  assert.deepEqual(whats(b), ['DEL two', 'DEL one']);
+  b.fail = '';
+  await b.runner.del(ATTACHMENT);
+  for (const { call } of b.calls) assert.equal((call.config['prevResult'] as JsonObject)['by'], 'two');
+  assert.deepEqual(readdirSync(`${b.directory}/cache/results`), []);
+  b.calls.length = 0;
+  await b.runner.del(ATTACHMENT);
+  assert.equal('prevResult' in (b.calls[0]?.call.config ?? {}), false, 'a repeated DEL has no result to give');
+});
+
+test('del uses the configuration of add even if it is gone by then', async (t) => {
+  const b = bench(t);
+  b.configure('1.0.0');
+  await b.runner.add(ATTACHMENT);
+  rmSync(`${b.directory}/net.d/10-n.conflist`);
+  await b.runner.del(ATTACHMENT);
+  assert.deepEqual(whats(b).slice(2), ['DEL two', 'DEL one']);
+  await b.runner.del(ATTACHMENT); // nothing to call, nothing to do
+  assert.equal(b.calls.length, 4);
+});
+
+test('del before 0.4.0 gives no previous result, check does nothing there', async (t) => {
+  const b = bench(t);
+  b.configure('0.3.1');
+  await b.runner.add(ATTACHMENT);
+  await b.runner.check(ATTACHMENT);
+  await b.runner.del(ATTACHMENT);
+  assert.deepEqual(whats(b), ['ADD one', 'ADD two', 'DEL two', 'DEL one']);
+  assert.equal('prevResult' in (b.calls[2]?.call.config ?? {}), false);
+});
+
+test('check calls the plugins in order with the result of add', async (t) => {
+  const b = bench(t);
+  b.configure('1.1.0');
+  await assert.rejects(b.runner.check(ATTACHMENT), /no result of ADD is known/);
+  await b.runner.add(ATTACHMENT);
+  await b.runner.check(ATTACHMENT);
+  assert.deepEqual(whats(b).slice(2), ['CHECK one', 'CHECK two']);
+});
+
+test('status asks plugins from 1.1.0 on, and says when there is no network', async (t) => {
+  const b = bench(t);
+  await assert.rejects(b.runner.status(), NoNetworkError);
+  b.configure('1.0.0');
+  await b.runner.status();
+  assert.deepEqual(whats(b), []);
+  b.configure('1.1.0');
+  await b.runner.status();
+  assert.deepEqual(whats(b), ['STATUS one', 'STATUS two']);
+  assert.deepEqual(Object.keys(b.calls[0]?.call.env ?? {}), ['CNI_COMMAND', 'CNI_PATH']);
+  b.fail = 'STATUS two';
+  await assert.rejects(b.runner.status(), CniCallError);
+});
+
+test('gc detaches what is not valid, and tells the plugins what is', async (t) => {
+  const b = bench(t);
+  b.configure('1.1.0');
+  const other = { ...ATTACHMENT, containerId: 'def' };
+  await b.runner.add(ATTACHMENT);
+  await b.runner.add(other);
+  b.calls.length = 0;
+  await b.runner.gc([other]);
+  assert.deepEqual(whats(b), ['DEL two', 'DEL one', 'GC one', 'GC two']);
+  assert.equal(b.calls[0]?.call.env['CNI_CONTAINERID'], 'abc');
+  assert.deepEqual(b.calls[2]?.call.config['cni.dev/valid-attachments'], [{ containerID: 'def', ifname: 'eth0' }]);
+});
+
+test('a plugin that is nowhere in CNI_PATH is an error that names it', async (t) => {
+  const b = bench(t);
+  b.configure('1.1.0');
+  rmSync(`${b.directory}/bin/one`);
+  await assert.rejects(b.runner.add(ATTACHMENT), /failed to find plugin "one" in path/);
+});
+
+test('processPlugin hands over environment and standard input, and reads result, error and silence', async (t) => {
+  const { directory } = bench(t);
+  const path = `${directory}/plugin`;
+  const call = processPlugin({ PATH: '/usr/bin:/bin' });
+  const plugin = (script: string): void => writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const run = (): Promise<JsonObject | undefined> => call({ path, env: { CNI_COMMAND: 'ADD' }, config: { a: 1 } });
+  plugin('printf \'{"command":"%s","stdin":%s}\' "$CNI_COMMAND" "$(cat)"');
+  assert.deepEqual(await run(), { command: 'ADD', stdin: { a: 1 } });
+  plugin('exit 0');
+  assert.equal(await run(), undefined);
+  plugin('echo \'{"code":7,"msg":"bad","details":"very"}\'; exit 1');
+  await assert.rejects(run(), { code: 7, message: 'plugin type="plugin" failed: bad; very' });
+  plugin('echo broken >&2; exit 3');
+  await assert.rejects(run(), { code: 0, message: `${path} failed: broken` });
+  plugin('echo no json');
+  await assert.rejects(run(), { code: 6 });
+});
