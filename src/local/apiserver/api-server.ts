@@ -106,6 +106,8 @@ class EmbeddedApiServer implements ApiServer {
     server.on('upgrade', (req, socket, head) => void this.#dispatcher.upgrade(req, socket, head));
     // Watches last; only the wait for a request's head and body is bounded.
     server.requestTimeout = 60_000;
+    // Longer than clients keep idle connections, so that none is closed under a request.
+    server.keepAliveTimeout = 120_000;
     this.#servers.push(server);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

@@ -132,7 +132,8 @@ export async function proxyExec(
   client.socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('\r\n')}\r\n\r\n`);
   client.socket.write(node.head);
   node.socket.write(client.head);
-  const both = [pipeline(client.socket, node.socket), pipeline(node.socket, client.socket)];
+  const options = { signal: ended };
+  const both = [pipeline(client.socket, node.socket, options), pipeline(node.socket, client.socket, options)];
   // How either end goes is the WebSocket's matter.
   await Promise.allSettled(both);
   client.socket.destroy();
