@@ -155,11 +155,25 @@ export function encode(plan: Plan, fields: Fields): Result<Address> {
   return ok(fromBits(plan.family, prefixBits(plan) | bits));
 }
 
+/** Addresses that are remembered with what they mean, for each plan: the same ones are asked for at every change. */
+const MAX_REMEMBERED = 8_192;
+const decoded = new WeakMap<Plan, Map<Address, Decoded | undefined>>();
+
 /**
  * What `address` says under `plan`; undefined when it lies outside, or when a field is above 2^31 - 1 (no id or
  * endpoint ever is).
  */
 export function decode(plan: Plan, address: Address): Decoded | undefined {
+  let known = decoded.get(plan);
+  if (known === undefined || known.size >= MAX_REMEMBERED) decoded.set(plan, (known = new Map()));
+  const before = known.get(address);
+  if (before !== undefined || known.has(address)) return before;
+  const found = takeApart(plan, address);
+  known.set(address, found);
+  return found;
+}
+
+function takeApart(plan: Plan, address: Address): Decoded | undefined {
   if (!contains(plan.cidr, address)) return undefined;
   let rest = toBits(address);
   const cut = (width: number): number => {

@@ -229,7 +229,11 @@ class Agent {
       namespaces: snapshot.namespaces,
       policies: snapshot.policies,
     };
-    const bench = { world, partyOf: (address: Address) => identities.partyOf(address), isLocal: (address: Address) => local.has(address) };
+    const bench = {
+      world,
+      partyOf: (address: Address) => identities.partyOf(address),
+      isLocal: (address: Address) => local.has(address),
+    };
     const { cut, pardon } = findRevocations(this.#conntrack.list(), bench);
     if (cut.length > 0) this.#conntrack.setMark(cut, REVOKED_MARK, REVOKED_MARK);
     if (pardon.length > 0) this.#conntrack.remove(pardon);

@@ -14,6 +14,9 @@ export interface Report {
   readonly use: { readonly endpoints: number; readonly pool: number };
 }
 
+/** Between two writes of what is in use, in milliseconds. */
+const USE_EVERY_MS = 2_000;
+
 /** What a reporter needs. */
 export interface ReporterOptions {
   readonly client: KubeClient;
@@ -24,56 +27,71 @@ export interface ReporterOptions {
 
 /**
  * Writes this node's HostReport and the exceptions in its Host's status, each only when it differs from what was
- * written last. Exceptions go first: other hosts' verdicts depend on them.
+ * written last. Exceptions are written at once, since other hosts' verdicts depend on them; use, when pods have come
+ * to rest.
  */
 export class Reporter {
   readonly #options: ReporterOptions;
-  readonly #runner: CoalescingRunner;
+  readonly #exceptions: CoalescingRunner;
+  readonly #use: CoalescingRunner;
+  readonly #stop = new AbortController();
   #report: Report | undefined;
   #writtenExceptions: string | undefined;
   #writtenUse: string | undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
-    this.#runner = new CoalescingRunner(() => this.#write(), {
-      clock: options.clock,
-      retry: { initialMs: 100, maxMs: 1_500 },
-      onError: (error) => options.log.warn({ err: error }, 'could not write the report of this host; tries again'),
-    });
+    const runner = (write: () => Promise<void>): CoalescingRunner =>
+      new CoalescingRunner(write, {
+        clock: options.clock,
+        retry: { initialMs: 100, maxMs: 1_500 },
+        onError: (error) => options.log.warn({ err: error }, 'could not write the report of this host; tries again'),
+      });
+    this.#exceptions = runner(() => this.#writeExceptions());
+    this.#use = runner(() => this.#writeReport());
   }
 
   /** Takes the present state; it is written in the background, the latest only. */
   update(report: Report): void {
     this.#report = report;
-    this.#runner.markDirty();
+    this.#exceptions.markDirty();
+    this.#use.markDirty();
   }
 
-  /** Ends after the write that is under way. */
-  stop(): Promise<void> {
-    return this.#runner.stop();
+  /** Ends after the writes that are under way. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all([this.#exceptions.stop(), this.#use.stop()]);
   }
 
-  async #write(): Promise<void> {
-    const report = this.#report;
-    if (report === undefined) return;
+  async #writeExceptions(): Promise<void> {
     const { client, node } = this.#options;
-    if (report.exceptions !== null) {
-      const exceptions = report.exceptions.map(({ labels, ...rest }) => ({
-        ...rest,
-        labels: Object.fromEntries(labels),
-      }));
-      const text = JSON.stringify(exceptions);
-      if (text !== this.#writtenExceptions) {
-        await client.patch(HOSTS, node, { status: { exceptions } }, { subresource: 'status' });
-        this.#writtenExceptions = text;
-      }
+    const exceptions = this.#report?.exceptions?.map(({ labels, ...rest }) => ({
+      ...rest,
+      labels: Object.fromEntries(labels),
+    }));
+    const text = JSON.stringify(exceptions);
+    if (exceptions === undefined || text === this.#writtenExceptions) return;
+    await client.patch(HOSTS, node, { status: { exceptions } }, { subresource: 'status' });
+    this.#writtenExceptions = text;
+  }
+
+  async #writeReport(): Promise<void> {
+    if (this.#textOfUse() === this.#writtenUse) return;
+    // Pods come in bursts; one write says it for all of them (R23).
+    if (this.#writtenUse !== undefined) {
+      await this.#options.clock.sleep(USE_EVERY_MS, this.#stop.signal).catch(() => undefined);
     }
-    const status = { leases: report.leases, use: report.use };
-    const text = JSON.stringify(status);
-    if (text !== this.#writtenUse) {
-      await this.#writeUse(status);
-      this.#writtenUse = text;
-    }
+    const text = this.#textOfUse();
+    if (text === undefined || text === this.#writtenUse) return;
+    await this.#writeUse(JSON.parse(text) as object);
+    this.#writtenUse = text;
+  }
+
+  #textOfUse(): string | undefined {
+    return this.#report === undefined
+      ? undefined
+      : JSON.stringify({ leases: this.#report.leases, use: this.#report.use });
   }
 
   async #writeUse(status: object): Promise<void> {

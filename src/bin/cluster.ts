@@ -57,11 +57,15 @@ export async function knownPlans(options: ClusterOptions): Promise<ClusterPlans 
     const [networks, hosts, tenants] = await Promise.all(
       [NETWORKS, HOSTS, TENANTS].map((resource) => client.list(resource, { signal })),
     );
-    const network = networks?.items.map(parseNetwork).find((parsed) => parsed.ok && parsed.value.meta.name === 'default');
+    const network = networks?.items
+      .map(parseNetwork)
+      .find((parsed) => parsed.ok && parsed.value.meta.name === 'default');
     if (network?.ok !== true) return undefined;
     const known = (tenants?.items ?? []).map(parseTenant).flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
     const hostNames = new Map(
-      (hosts?.items ?? []).map(parseHost).flatMap((parsed) => (parsed.ok ? [[parsed.value.id, parsed.value.meta.name]] : [])),
+      (hosts?.items ?? [])
+        .map(parseHost)
+        .flatMap((parsed) => (parsed.ok ? [[parsed.value.id, parsed.value.meta.name]] : [])),
     );
     const tenantOf = (id: number): (typeof known)[number] | undefined => known.find((t) => !t.pooled && t.id === id);
     return {

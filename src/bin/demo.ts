@@ -47,7 +47,7 @@ async function demo(options: Options): Promise<number> {
       exec: (namespace, pod, words) => execInPod(cluster.connection, { namespace, pod, command: words }),
       execWords: (namespace, pod) =>
         cluster.foundBy === 'flag' || cluster.foundBy === 'env' || cluster.foundBy === 'home'
-          ? `kubectl${kubeconfigWords(options)} exec -n ${namespace} ${pod} --`
+          ? `${program()} exec${kubeconfigWords(options)} ${namespace}/${pod} --`
           : `${program()} local exec${nameWords(options)} ${namespace}/${pod} --`,
       romana: (subcommand) => `${program()} ${subcommand}${kubeconfigWords(options)}${nameWords(options)}`,
       policy: { path: shortest(POLICY), text: readFileSync(POLICY, 'utf8') },

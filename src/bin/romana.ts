@@ -22,6 +22,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: () => import('./apply.ts'),
   },
   { name: 'delete', summary: 'deletes the objects of files, 2016 policies too', load: () => import('./delete.ts') },
+  { name: 'exec', summary: 'runs a command in a pod, on any cluster', load: () => import('./exec.ts') },
   { name: 'agent', summary: 'the daemon of every node', load: () => import('./agent.ts') },
   { name: 'controller', summary: 'the IPAM service and the route controller', load: () => import('./controller.ts') },
   {

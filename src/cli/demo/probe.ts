@@ -31,6 +31,8 @@ export function outcomeOf(result: ExecResult): string {
       : `another page (${title ?? result.stdout.slice(0, 40)})`;
   }
   if (result.exitCode === TIMED_OUT) return 'a time-out' satisfies Outcome;
-  if (result.exitCode === COULD_NOT_CONNECT && /refused/i.test(result.stderr)) return 'a refusal' satisfies Outcome;
+  // curl does not always name the refusal, but it names the other reasons that there are for this status.
+  if (result.exitCode === COULD_NOT_CONNECT && !/no route|unreachable/i.test(result.stderr))
+    return 'a refusal' satisfies Outcome;
   return `status ${result.exitCode}: ${result.stderr.trim() || 'no words'}`;
 }

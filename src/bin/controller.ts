@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+
+import { Command } from 'commander';
+import { Registry } from 'prom-client';
+
+import { Controller } from '../controller/controller.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { LeaderElection } from '../kube/leader.ts';
+import { systemClock } from '../lib/clock.ts';
+import { startHealthServer } from '../lib/health-server.ts';
+import { clusterOptions, connect } from './cluster.ts';
+import { startDaemon } from './daemon.ts';
+
+/** Where the Lease of the controllers is. */
+const LEASE = { namespace: 'kube-system', name: 'romana-controller' };
+
+interface Options {
+  readonly node?: string;
+  readonly kubeconfig?: string;
+  readonly port: string;
+  readonly logLevel: string;
+}
+
+/** `romana controller`: IPAM service and route controller. */
+export function command(): Command {
+  return clusterOptions(new Command('controller'))
+    .description(
+      'The IPAM service and the route controller: gives ids to hosts, tenants and segments. Any number may run; one acts.',
+    )
+    .option('--node <name>', 'name of the Node that it runs on, for its identity')
+    .option('--port <number>', 'TCP port of metrics and health', '9672')
+    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .action(async (options: Options) => {
+      const { log, signal } = startDaemon('controller', options.logLevel);
+      const { client } = await connect(options);
+      const registry = new Registry();
+      const identity = `${options.node ?? hostname()}_${randomUUID()}`;
+      const clock = systemClock;
+      const election = new LeaderElection({ client, ...LEASE, identity, clock, log });
+      const host = options.node ?? hostname();
+      const events = new EventRecorder({ client, clock, log, signal, component: 'romana-controller', host });
+      const controller = new Controller({
+        client,
+        clock,
+        log,
+        registry,
+        lead: (work, until) => election.run(until, work),
+        warn: ({ about, reason, message }) => {
+          events.record({
+            object: { apiVersion: aboutVersion(about.kind), ...about },
+            type: 'Warning',
+            reason,
+            message,
+          });
+          return Promise.resolve();
+        },
+      });
+      const health = await startHealthServer({
+        port: Number(options.port),
+        metrics: () => registry.metrics(),
+        notReady: () => controller.notReady(),
+      });
+      try {
+        await controller.run(signal);
+      } finally {
+        await health.close();
+        await client.close();
+      }
+    });
+}
+
+function aboutVersion(kind: 'Namespace' | 'Node' | 'Network'): string {
+  return kind === 'Network' ? 'romana.io/v1' : 'v1';
+}
