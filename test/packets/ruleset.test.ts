@@ -140,13 +140,24 @@ describe('the planned ruleset on packets', () => {
     change(FIXTURE);
   });
 
-  /** Lets pods send datagrams to backend under frontend's addresses, and says whose arrived. */
-  async function heardFrom(senders: readonly ('stranger' | 'frontend')[], mark: string): Promise<string[]> {
+  test("R31: what comes from elsewhere under an address of this host's pods reaches nobody", async () => {
+    const udp = { ...POL1_SPEC.allowIncoming, toPorts: [{ port: 80, protocol: 'UDP' }] };
+    change({ ...FIXTURE, policies: [pol1('tenant-a', { ...POL1_SPEC, allowIncoming: udp })] });
+    for (const address of ADDRESSES.frontend) network.forge(network.fabric, address);
+    assert.deepEqual(await heardFrom(['fabric', 'frontend'], 'from-elsewhere'), ['frontend', 'frontend']);
+    change(FIXTURE);
+  });
+
+  /** Lets them send datagrams to backend under frontend's addresses, and says whose arrived. */
+  async function heardFrom(senders: readonly ('stranger' | 'frontend' | 'fabric')[], mark: string): Promise<string[]> {
     for (const sender of senders) {
       for (const [index, from] of ADDRESSES.frontend.entries()) {
         const text = `${mark} ${sender}`;
         const request = { do: 'udp', from, fromPort: 4000, to: ADDRESSES.backend[index], port: 80, text };
-        assert.equal(await network.prober(network.pod(sender)).ask(request), 'sent');
+        assert.equal(
+          await network.prober(sender === 'fabric' ? network.fabric : network.pod(sender)).ask(request),
+          'sent',
+        );
       }
     }
     const heard = async (): Promise<string[]> => {
