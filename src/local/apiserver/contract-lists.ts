@@ -19,7 +19,7 @@ export function declareListContract(client: () => Promise<ContractClient>): void
     await make('b', { tier: 'back' });
     await make('c', {});
     const listed = async (query: Record<string, string>): Promise<string> =>
-      namesIn(await api.expect(200, 'GET', `${path}?${new URLSearchParams(query)}`)).join();
+      namesIn(await api.expect(200, 'GET', `${path}?${new URLSearchParams(query).toString()}`)).join();
     assert.equal(await listed({ labelSelector: 'tier=front' }), 'a');
     assert.equal(await listed({ labelSelector: 'tier!=front' }), 'b,c');
     assert.equal(await listed({ labelSelector: 'tier in (front,back),!zone' }), 'b');

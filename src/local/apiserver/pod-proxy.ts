@@ -48,7 +48,7 @@ export function findContainer(store: Store, pod: ApiObject, container: string): 
 function nodePath(what: string, { namespace, pod, container }: ContainerPlace, query: URLSearchParams): string {
   const rest = new URLSearchParams(query);
   rest.delete('container');
-  return `/${what}/${namespace}/${pod}/${container}${rest.size === 0 ? '' : `?${rest}`}`;
+  return `/${what}/${namespace}/${pod}/${container}${rest.size === 0 ? '' : `?${rest.toString()}`}`;
 }
 
 /** What a node refused, as a Status: its own when it sent one. */

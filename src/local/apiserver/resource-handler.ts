@@ -39,7 +39,7 @@ function isDryRun(query: URLSearchParams): boolean {
 /** Answers a request for a collection: list, watch, create, delete all. */
 export async function handleCollection(request: ResourceRequest, backend: Backend): Promise<void> {
   const { kind, path, query, req, res } = request;
-  switch (req.method) {
+  switch (req.method ?? '') {
     case 'GET':
       if (['true', '1'].includes(query.get('watch') ?? '')) return watch(request, backend);
       return listCollection(request, backend);
@@ -70,7 +70,7 @@ export async function handleObject(request: ResourceRequest, backend: Backend): 
   if (path.subresource !== '' && !(path.subresource === 'status' && kind.hasStatus)) throw noSuchPath();
   const subresource = path.subresource === 'status' ? 'status' : '';
   const options = { subresource, dryRun: isDryRun(query) } as const;
-  switch (req.method) {
+  switch (req.method ?? '') {
     case 'GET':
       return sendObject(res, 200, backend.objects.get(kind, namespace, name));
     case 'PUT':
