@@ -30,15 +30,16 @@ function valuePatch(before: unknown, wanted: unknown, live: unknown): unknown {
  * (What `kubectl apply` does for kinds without strategic merge.)
  */
 export function threeWayPatch(before: JsonObject, wanted: JsonObject, live: JsonObject): JsonObject | undefined {
-  const patch: Record<string, unknown> = {};
+  // By way of a map, since a key may be `__proto__`.
+  const patch = new Map<string, unknown>();
   for (const key of Object.keys(before)) {
-    if (!Object.hasOwn(wanted, key) && Object.hasOwn(live, key)) patch[key] = null;
+    if (!Object.hasOwn(wanted, key) && Object.hasOwn(live, key)) patch.set(key, null);
   }
   for (const [key, value] of Object.entries(wanted)) {
     const change = value === null ? nullPatch(live, key) : valuePatch(before[key], value, live[key]);
-    if (change !== undefined) patch[key] = change;
+    if (change !== undefined) patch.set(key, change);
   }
-  return Object.keys(patch).length === 0 ? undefined : patch;
+  return patch.size === 0 ? undefined : Object.fromEntries(patch);
 }
 
 function nullPatch(live: JsonObject, key: string): null | undefined {
