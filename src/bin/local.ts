@@ -147,6 +147,7 @@ async function runDown(options: Named): Promise<number> {
 }
 
 async function runStatus(options: Named): Promise<number> {
+  needRoot();
   const layout = running(options);
   const client = new HttpKubeClient(parseOwnKubeconfig(readFileSync(layout.kubeconfig, 'utf8')).connection);
   try {
@@ -161,7 +162,6 @@ async function runStatus(options: Named): Promise<number> {
 /** The layout of a cluster that `up` made. @throws Error when there is none */
 function running(options: Named): ClusterLayout {
   const name = checked(parseClusterName(options.name));
-  needRoot();
   const layout = recordedLayout(name, BASE_DIRECTORIES);
   if (!existsSync(layout.kubeconfig)) {
     throw new Error(
@@ -183,6 +183,7 @@ async function locked<T>(layout: ClusterLayout, work: () => Promise<T>): Promise
 
 /** Runs a child that has the terminal: its keys are for it alone. */
 function attached(work: () => Promise<number>): Promise<number> {
+  needRoot();
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => undefined);
   return work();
 }

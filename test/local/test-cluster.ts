@@ -55,6 +55,7 @@ export function upOptions(layout: ClusterLayout, services: (node: NodeLayout) =>
     checkout: CHECKOUT,
     services,
     connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
+    owner: { uid: 0, gid: 0 },
     progress: () => undefined,
     signal: new AbortController().signal,
     readyMs: 60_000,

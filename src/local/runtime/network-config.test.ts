@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { unwrap } from '../../lib/result.ts';
-import { parseNetworkConfig, pickConfigFile, requestConfig, resultAddresses, versionAtLeast } from './network-config.ts';
+import {
+  parseNetworkConfig,
+  pickConfigFile,
+  requestConfig,
+  resultAddresses,
+  versionAtLeast,
+} from './network-config.ts';
 
 test('pickConfigFile takes the first configuration by name, as containerd does', () => {
   assert.equal(pickConfigFile(['99-z.conf', 'README', '10-b.conflist', '05-a.txt']), '10-b.conflist');
@@ -13,7 +19,10 @@ test('parseNetworkConfig reads a list, and a single plugin as a list of one', ()
   const list = unwrap(parseNetworkConfig('a.conflist', '{"name":"n","cniVersion":"1.0.0","plugins":[{"type":"x"}]}'));
   assert.deepEqual([list.name, list.cniVersion, list.plugins], ['n', '1.0.0', [{ type: 'x' }]]);
   const single = unwrap(parseNetworkConfig('a.conf', '{"name":"n","cniVersion":"0.4.0","type":"x"}'));
-  assert.deepEqual(single.plugins.map(({ type }) => type), ['x']);
+  assert.deepEqual(
+    single.plugins.map(({ type }) => type),
+    ['x'],
+  );
 });
 
 test('parseNetworkConfig takes the newest of cniVersions that it speaks', () => {
@@ -54,7 +63,11 @@ test('requestConfig gives name, version and previous result, and of the capabili
 test('resultAddresses takes those of the interface inside the sandbox', () => {
   const result = {
     interfaces: [{ name: 'veth1' }, { name: 'eth0', sandbox: '/run/netns/x' }],
-    ips: [{ address: '10.0.0.1/32', interface: 1 }, { address: '10.9.9.9/24', interface: 0 }, { address: 'fd00::1/128' }],
+    ips: [
+      { address: '10.0.0.1/32', interface: 1 },
+      { address: '10.9.9.9/24', interface: 0 },
+      { address: 'fd00::1/128' },
+    ],
   };
   assert.deepEqual(resultAddresses(result, 'eth0'), ['10.0.0.1', 'fd00::1']);
 });

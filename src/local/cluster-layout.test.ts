@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { clusterLayout, parseClusterName, parseMinions } from './cluster-layout.ts';
+import { fabricBatch, namespacesOf, nodeBatch } from './fabric.ts';
+
+test('clusterLayout gives the master .10 and minion N .10+N, and network namespaces by the cluster name', () => {
+  const layout = clusterLayout('x', 2);
+  assert.deepEqual(
+    layout.nodes.map(({ name, master, addresses }) => [name, master, ...addresses]),
+    [
+      ['master', true, '192.168.99.10', 'fd00:99::10'],
+      ['minion1', false, '192.168.99.11', 'fd00:99::11'],
+      ['minion2', false, '192.168.99.12', 'fd00:99::12'],
+    ],
+  );
+  assert.deepEqual(namespacesOf(layout), ['x-fabric', 'x-master', 'x-minion1', 'x-minion2']);
+});
+
+for (const name of ['romana', 'a', 'a-1', '0', 'x'.repeat(40)]) {
+  test(`parseClusterName takes ${name}`, () => assert.equal(parseClusterName(name).ok, true));
+}
+
+for (const name of ['', '-a', 'a-', 'A', 'a.b', 'a/b', '..', 'a b', 'x'.repeat(41)]) {
+  test(`parseClusterName refuses '${name}'`, () => assert.equal(parseClusterName(name).ok, false));
+}
+
+test('parseMinions takes 1 to 4', () => {
+  assert.deepEqual(
+    ['0', '1', '4', '5', '', '1.0', '-1', 'two'].map((text) => parseMinions(text).ok),
+    [false, true, true, false, false, false, false, false],
+  );
+});
+
+test('fabricBatch and nodeBatch are what a person would type for ip -batch', () => {
+  const layout = clusterLayout('x', 1);
+  assert.equal(
+    fabricBatch(layout),
+    `link add br0 type bridge forward_delay 0 mcast_snooping 0
+addr add 192.168.99.1/24 dev br0
+addr add fd00:99::1/64 dev br0 nodad
+link set br0 up
+link add name master type veth peer name eth0 netns x-master
+link set dev master master br0 up
+link add name minion1 type veth peer name eth0 netns x-minion1
+link set dev minion1 master br0 up
+`,
+  );
+  const minion = layout.nodes[1];
+  assert.ok(minion);
+  assert.equal(
+    nodeBatch(minion),
+    `addr add 192.168.99.11/24 dev eth0
+addr add fd00:99::11/64 dev eth0 nodad
+link set eth0 up
+route add default via 192.168.99.1
+route add ::/0 via fd00:99::1
+`,
+  );
+});

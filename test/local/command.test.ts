@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { HttpKubeClient } from '../../src/kube/http-client.ts';
+import { waitFor } from '../../src/lib/wait-for.ts';
+import { parseOwnKubeconfig } from '../../src/local/pki.ts';
+import { clusterStatus } from '../../src/local/status.ts';
+import { clusterLayout } from '../../src/local/cluster-layout.ts';
+import { PODS } from '../../src/objects/resources.ts';
+import { machineState } from './machine-state.ts';
+import { CHECKOUT } from './test-cluster.ts';
+
+const NAME = `rt-${process.pid}-cli`;
+const skip = process.getuid?.() === 0 ? false : 'needs root';
+
+interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function local(...words: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = execFile(`${CHECKOUT}/bin/romana`, ['local', ...words], (error, stdout, stderr) => {
+      resolve({ status: error === null ? 0 : Number(error.code ?? 255), stdout, stderr });
+    });
+    child.stdin?.end();
+  });
+}
+
+test('romana local: up, status, kubeconfig, shell, exec and down, with everything real', { skip }, async (t) => {
+  const before = await machineState(NAME);
+  t.after(() => local('down', '--name', NAME));
+  assert.equal((await local('status', '--name', NAME)).status, 1);
+  const up = await local('up', '--name', NAME, '--minions', '1');
+  assert.equal(up.status, 0, up.stderr);
+  assert.match(up.stdout, /master and 1 minion, up in/);
+  assert.match((await local('up', '--name', NAME)).stdout, /was up already/);
+  const other = await local('up', '--name', NAME, '--minions', '2');
+  assert.deepEqual([other.status, /is up with 1 minions, not 2/.test(other.stderr)], [1, true]);
+
+  const status = await local('status', '--name', NAME);
+  assert.deepEqual([status.status, /all is well/.test(status.stdout)], [0, true]);
+  const shell = await local(
+    'shell',
+    '--name',
+    NAME,
+    'minion1',
+    '--',
+    'sh',
+    '-c',
+    'hostname; command -v romana; exit 3',
+  );
+  assert.deepEqual(shell, { status: 3, stdout: `minion1\n${CHECKOUT}/bin/romana\n`, stderr: '' });
+  assert.match(
+    (await local('shell', '--name', NAME, 'minion2')).stderr,
+    /there is no node 'minion2'; there are master, minion1/,
+  );
+
+  const config = await local('kubeconfig', '--name', NAME);
+  const client = new HttpKubeClient(parseOwnKubeconfig(config.stdout).connection);
+  t.after(() => client.close());
+  await client.create(PODS, {
+    metadata: { name: 'a', namespace: 'default' },
+    spec: {
+      containers: [{ name: 'main', image: 'any', command: ['sleep', '1000'], env: [{ name: 'COLOUR', value: 'a b' }] }],
+    },
+  });
+  const layout = clusterLayout(NAME, 1);
+  await waitFor('the pod to run', async () =>
+    (await clusterStatus(layout, client)).pods.some(({ phase }) => phase === 'Running'),
+  );
+  const exec = await local(
+    'exec',
+    '--name',
+    NAME,
+    'default/a',
+    '--',
+    'sh',
+    '-c',
+    'echo "$COLOUR"; ip -4 -o addr show eth0; exit 9',
+  );
+  assert.equal(exec.status, 9);
+  assert.match(exec.stdout, /^a b\n.* inet 10\.1\.16\.3\/32 /);
+  assert.match((await local('exec', '--name', NAME, 'default/b', '--', 'true')).stderr, /runs a pod default\/b/);
+  assert.equal((await local('exec', '--name', NAME, 'a/b/c', '--', 'true')).status, 2);
+
+  await client.close();
+  const down = await local('down', '--name', NAME);
+  assert.equal(down.status, 0, down.stderr);
+  assert.match((await local('down', '--name', NAME)).stdout, /there is no cluster/);
+  assert.equal(await machineState(NAME), before);
+  assert.equal(readFileSync('/proc/self/mounts', 'utf8').includes(NAME), false);
+});
+
+test('romana local refuses bad names, minions and plans with status 2', { skip }, async () => {
+  for (const words of [
+    ['up', '--name', 'A/b'],
+    ['up', '--name', NAME, '--minions', '5'],
+    ['up', '--name', NAME, '--plan', '10.0.0.0/8:8,4,4,9'],
+  ]) {
+    const { status, stderr } = await local(...words);
+    assert.equal(status, 2, stderr);
+    assert.equal(stderr.trim().split('\n').length, 1);
+  }
+});
