@@ -167,6 +167,16 @@ test('standard input of exec reaches the command, and its end too', { skip }, as
   assert.equal(result.stdout, 'one\ntwo\ndone\n');
 });
 
+test('a hostNetwork pod has the addresses and the network of its node, and CNI is not asked', { skip }, async () => {
+  await createPod('host', 'exec sleep 1000', { hostNetwork: true });
+  const pod = await phaseIs('host', 'Running');
+  assert.deepEqual(at(pod, 'status', 'podIPs'), [{ ip: '192.168.99.11' }, { ip: 'fd00:99::11' }]);
+  assert.match((await run('host', 'ip', '-o', 'address', 'show', 'eth0')).stdout, / 192\.168\.99\.11\/24 /);
+  assert.deepEqual(calls(record('host').sandbox?.id ?? ''), []);
+  await client.delete(PODS, 'host', { namespace: 'default' });
+  await goneIs('host');
+});
+
 test('a finished pod is Succeeded or Failed, and its sandbox is given back', { skip }, async () => {
   await createPod('succeeds', 'exit 0', { restartPolicy: 'Never' });
   await createPod('fails', 'exit 4', { restartPolicy: 'Never' });

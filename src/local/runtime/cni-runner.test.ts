@@ -72,7 +72,7 @@ test('add calls the plugins in order, each with the result before it, and enviro
     CNI_PATH: `${b.directory}/none:${b.directory}/bin`,
   });
   assert.deepEqual(b.calls[0]?.call.config, { type: 'one', name: 'n', cniVersion: '1.1.0' });
-  assert.equal((b.calls[1]?.call.config['prevResult'] as JsonObject)['by'], 'one');
+  assert.equal((b.calls[1]?.call.config['prevResult'] as JsonObject | undefined)?.['by'], 'one');
 });
 
 test('del goes in reverse with the result of add, and its cache goes only when all succeeded', async (t) => {
