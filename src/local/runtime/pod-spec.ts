@@ -21,7 +21,6 @@ export interface PodSpec {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
-  readonly nodeName: string;
   readonly hostNetwork: boolean;
   readonly hostname: string;
   readonly restartPolicy: RestartPolicy;
@@ -29,8 +28,6 @@ export interface PodSpec {
   readonly containers: readonly ContainerSpec[];
   /** Seconds between asking its containers to end and ending them, once it is to be deleted; undefined before. */
   readonly deletionGraceSeconds: number | undefined;
-  /** Seconds of grace when a sandbox is given up for other reasons. */
-  readonly graceSeconds: number;
   /** status.phase as the API server has it. */
   readonly phase: string;
   /** status.conditions that others wrote, such as PodScheduled. */
@@ -58,7 +55,6 @@ export function parsePodSpec(json: unknown): Parsed<PodSpec> {
     uid: textAt(json, 'metadata', 'uid'),
     namespace: textAt(json, 'metadata', 'namespace'),
     name,
-    nodeName: textAt(json, 'spec', 'nodeName'),
     hostNetwork: at(json, 'spec', 'hostNetwork') === true,
     hostname: textAt(json, 'spec', 'hostname') || name.slice(0, 63),
     restartPolicy: policy === 'OnFailure' || policy === 'Never' ? policy : 'Always',
@@ -67,7 +63,6 @@ export function parsePodSpec(json: unknown): Parsed<PodSpec> {
     deletionGraceSeconds: deleted
       ? (parsePositive(at(json, 'metadata', 'deletionGracePeriodSeconds')) ?? graceSeconds)
       : undefined,
-    graceSeconds,
     phase: textAt(json, 'status', 'phase') || 'Pending',
     conditions: objectsAt(json, 'status', 'conditions').filter(({ type }) => !OUR_CONDITIONS.has(String(type))),
     reported: objectsAt(json, 'status', 'conditions').filter(({ type }) => OUR_CONDITIONS.has(String(type))),
