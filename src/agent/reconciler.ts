@@ -107,9 +107,10 @@ export class Reconciler {
     const desired = plan(snapshot);
     planned();
     const before = this.#inForce;
+    // Routes first: the spoof check lets in another host's packets only from where its route leads.
+    const errors = routes(desired.routes);
     this.#enforce(desired.ruleset);
     this.#inForce = { ruleset: desired.ruleset, snapshot };
-    const errors = routes(desired.routes);
     // At the start too: what changed while no agent ran may have turned verdicts.
     if (before === undefined || this.#turned(before, desired.ruleset, snapshot)) this.#revocationDue = true;
     if (this.#revocationDue) {
