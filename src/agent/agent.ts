@@ -118,7 +118,10 @@ class Agent {
     const { signal, log, onReady } = this.#o;
     const health = await startHealthServer({
       port: this.#o.port,
-      metrics: () => this.#metrics.registry.metrics(),
+      metrics: () => {
+        this.#noteVersion();
+        return this.#metrics.registry.metrics();
+      },
       notReady: () => (this.#serving ? undefined : this.#waitsFor()),
     });
     try {
@@ -249,6 +252,13 @@ class Agent {
     this.#metrics.endpoints.set({ kind: 'segment' }, report.use.endpoints);
     this.#metrics.endpoints.set({ kind: 'pool' }, report.use.pool);
     this.#reporter.update(report);
+  }
+
+  /** Notes up to which version everything is in force, here and, as far as it depends on us, on other hosts. */
+  #noteVersion(): void {
+    const { version } = this.#observer;
+    const idle = this.#reconciler.enforcing && this.#reconciler.idle && this.#reporter.idle;
+    if (idle && version !== undefined) this.#metrics.appliedVersion.set(version);
   }
 
   /** Whether the API shows `address` for another pod of this node, which may still be meant by it. */

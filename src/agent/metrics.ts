@@ -57,6 +57,11 @@ export class AgentMetrics {
     help: 'Cut connections to be judged anew because policy allows them again.',
     registers: [this.registry],
   });
+  readonly appliedVersion = new Gauge({
+    name: 'romana_agent_applied_resource_version',
+    help: 'Everything that the API server had up to this resource version is in the kernel; 0 before the first time.',
+    registers: [this.registry],
+  });
   readonly peerWatches = new Gauge({
     name: 'romana_agent_peer_watches',
     help: 'Watches on pods of other hosts that policies in force here name by labels.',

@@ -1,5 +1,5 @@
 import type { KubeClient } from '../kube/client.ts';
-import { Reflector } from '../kube/reflector.ts';
+import { commonVersion, Reflector } from '../kube/reflector.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Parsed } from '../objects/meta.ts';
@@ -63,6 +63,11 @@ export class Observer {
   /** Whether everything that decides verdicts has been listed once. */
   get synced(): boolean {
     return this.#all().every((reflector) => reflector.synced);
+  }
+
+  /** The version up to which everything that was asked for has been seen; undefined while some of it is on its way. */
+  get version(): number | undefined {
+    return commonVersion([...this.#all(), ...[...this.#peerWatches.values()].map(({ pods }) => pods)]);
   }
 
   /** The cluster's Network, once known. */

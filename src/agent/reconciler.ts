@@ -58,6 +58,11 @@ export class Reconciler {
     return this.#inForce !== undefined;
   }
 
+  /** Whether all that was marked dirty is in the kernel. */
+  get idle(): boolean {
+    return this.#runner.idle;
+  }
+
   /** Something changed. */
   markDirty(): void {
     this.#runner.markDirty();

@@ -51,6 +51,11 @@ export class Reporter {
     this.#use = runner(() => this.#writeReport());
   }
 
+  /** Whether what other hosts' verdicts depend on is written. */
+  get idle(): boolean {
+    return this.#exceptions.idle;
+  }
+
   /** Takes the present state; it is written in the background, the latest only. */
   update(report: Report): void {
     this.#report = report;

@@ -58,6 +58,11 @@ export class Controller {
     return this.#observer.synced ? undefined : 'the cluster has not been read yet';
   }
 
+  /** The resource version up to which all that had to be done is done; undefined while something is under way. */
+  get actedOn(): number | undefined {
+    return this.#runner?.idle === true ? this.#observer.version : undefined;
+  }
+
   /** Runs until `signal` is aborted and the write that is under way has ended; resolves then. */
   async run(signal: AbortSignal): Promise<void> {
     const watching = this.#observer.run(signal);

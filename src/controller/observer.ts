@@ -1,5 +1,5 @@
 import type { KubeClient } from '../kube/client.ts';
-import { Reflector, type ReflectorMetrics } from '../kube/reflector.ts';
+import { commonVersion, Reflector, type ReflectorMetrics } from '../kube/reflector.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { parseDemoPolicy, type DemoPolicy } from '../objects/demo-policy.ts';
@@ -81,6 +81,11 @@ export class Observer {
   /** Whether everything has been listed once: above all what agents report, before any id is given. */
   get synced(): boolean {
     return this.#all.every((reflector) => reflector.synced);
+  }
+
+  /** The version up to which everything has been seen; undefined while some of it is on its way. */
+  get version(): number | undefined {
+    return commonVersion(this.#all);
   }
 
   /** Resolves when everything has been listed once; rejects with the signal's reason when aborted before. */

@@ -80,6 +80,11 @@ export class Reflector<T> {
     return this.#objects.invalid;
   }
 
+  /** The version up to which `store` is complete and all was told; undefined while something is still to be. */
+  get version(): string | undefined {
+    return this.#flushing ? undefined : this.#version;
+  }
+
   /** Whether the first list is in `store`; never false again. */
   get synced(): boolean {
     return this.#isSynced;
@@ -224,6 +229,12 @@ export class Reflector<T> {
     const keys = this.#objects.takeChanged();
     if (keys.size > 0) this.#options.onChange?.(keys);
   }
+}
+
+/** The version that all of `reflectors` have reached; undefined while one of them has none, or none that is a number. */
+export function commonVersion(reflectors: readonly Pick<Reflector<unknown>, 'version'>[]): number | undefined {
+  const least = Math.min(...reflectors.map(({ version = '' }) => Number.parseInt(version, 10)));
+  return Number.isNaN(least) ? undefined : least;
 }
 
 /** The server's versions went back in time. */

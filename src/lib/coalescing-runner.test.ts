@@ -64,3 +64,24 @@ void test('CoalescingRunner runs nothing after stop', async () => {
   await runner.settled();
   assert.equal(runs, 0);
 });
+
+void test('CoalescingRunner takes a mark that comes any number of promises after a run', async () => {
+  for (let turns = 0; turns < 8; turns += 1) {
+    let runs = 0;
+    const runner = new CoalescingRunner(
+      () => {
+        runs += 1;
+        if (runs === 1) void markLater(runner, turns);
+      },
+      { onError: noError },
+    );
+    runner.markDirty();
+    await new Promise((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))));
+    assert.equal(runs, 2, `${turns} turns`);
+  }
+});
+
+async function markLater(runner: CoalescingRunner, turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+  runner.markDirty();
+}

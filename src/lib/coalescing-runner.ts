@@ -33,9 +33,12 @@ export class CoalescingRunner {
   markDirty(): void {
     this.#dirty = true;
     if (this.#running !== undefined || this.#abort.signal.aborted) return;
-    this.#running = this.#loop().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running = this.#loop();
+  }
+
+  /** Whether nothing is dirty and nothing runs. */
+  get idle(): boolean {
+    return this.#running === undefined;
   }
 
   /** Resolves when nothing is dirty and nothing runs. */
@@ -63,5 +66,7 @@ export class CoalescingRunner {
         await this.#clock.sleep(this.#backoff.next(), this.#abort.signal).catch(() => undefined);
       }
     }
+    // In the same turn as the last look at the mark: one that came in between would wake nobody.
+    this.#running = undefined;
   }
 }
