@@ -26,7 +26,7 @@ import { Observer } from './observer.ts';
 import { PodIdentities } from './pod-identities.ts';
 import { PodNetwork } from './pod-network.ts';
 import { Reconciler } from './reconciler.ts';
-import { Reporter, type Report } from './reporter.ts';
+import { Reporter, type Use } from './reporter.ts';
 import { findRevocations } from './revocation.ts';
 
 /** What an agent needs. It works in the network namespace that it runs in. */
@@ -76,6 +76,8 @@ class Agent {
   #underlay: Underlay = { names: [], mtu: 0 };
   #underlayOf = '';
   #serving = false;
+  /** Brings gauges up to date that only a scrape asks for. */
+  #measure: () => void = () => undefined;
 
   constructor(options: AgentOptions) {
     this.#o = options;
@@ -120,6 +122,7 @@ class Agent {
       port: this.#o.port,
       metrics: () => {
         this.#noteVersion();
+        this.#measure();
         return this.#metrics.registry.metrics();
       },
       notReady: () => (this.#serving ? undefined : this.#waitsFor()),
@@ -248,10 +251,12 @@ class Agent {
   #applied(snapshot: Snapshot, desired: Desired): void {
     this.#observer.watchPeers(desired.peerWatches);
     this.#metrics.peerWatches.set(desired.peerWatches.length);
-    const report = reportOf(snapshot, desired);
-    this.#metrics.endpoints.set({ kind: 'segment' }, report.use.endpoints);
-    this.#metrics.endpoints.set({ kind: 'pool' }, report.use.pool);
-    this.#reporter.update(report);
+    this.#measure = () => {
+      const { use } = useOf(snapshot);
+      this.#metrics.endpoints.set({ kind: 'segment' }, use.endpoints);
+      this.#metrics.endpoints.set({ kind: 'pool' }, use.pool);
+    };
+    this.#reporter.update({ exceptions: desired.exceptions, use: () => useOf(snapshot) });
   }
 
   /** Notes up to which version everything is in force, here and, as far as it depends on us, on other hosts. */
@@ -270,8 +275,8 @@ class Agent {
   }
 }
 
-/** What the cluster is told of this host. */
-function reportOf(snapshot: Snapshot, desired: Desired): Report {
+/** What the leases of a snapshot use. */
+function useOf(snapshot: Snapshot): Use {
   const counts = new Map<string, { tenant: number; segment: number; count: number }>();
   const use = { endpoints: 0, pool: 0 };
   for (const address of snapshot.leases.flatMap(({ addresses }: Lease) => addresses)) {
@@ -285,7 +290,7 @@ function reportOf(snapshot: Snapshot, desired: Desired): Report {
     else use.endpoints += 1;
   }
   const leases = [...counts.values()].sort((a, b) => a.tenant - b.tenant || a.segment - b.segment);
-  return { exceptions: desired.exceptions, leases, use };
+  return { leases, use };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -49,7 +49,7 @@ export class CniServer {
   readonly #limits: CniServerLimits;
   readonly #server: Server;
   readonly #open = new Set<Socket>();
-  readonly #timers = new Set<AbortController>();
+  readonly #timers = new Set<() => void>();
   #inode: number | undefined;
 
   constructor(options: CniServerOptions) {
@@ -95,7 +95,7 @@ export class CniServer {
     });
     await closed;
     end();
-    for (const timer of this.#timers) timer.abort(); // of calls that go on although nobody waits for them
+    for (const stop of this.#timers) stop(); // of calls that go on although nobody waits for them
   }
 
   #accept(socket: Socket): void {
@@ -147,15 +147,17 @@ export class CniServer {
     socket.end(`${failed ? 1 : 0}\n${json === undefined ? '' : `${JSON.stringify(json)}\n`}`, () => socket.destroy());
   }
 
-  /** Calls `act` after `ms` milliseconds, unless the function it gives is called before. */
+  /** Calls `act` after `ms` milliseconds, unless the function it gives is called before, or the server closes. */
   #after(ms: number, act: () => void): () => void {
-    const timer = new AbortController();
-    this.#timers.add(timer);
-    this.#options.clock
-      .sleep(ms, timer.signal)
-      .then(act, () => undefined)
-      .finally(() => this.#timers.delete(timer));
-    return () => timer.abort();
+    const stop = this.#options.clock.after(ms, () => {
+      this.#timers.delete(stop);
+      act();
+    });
+    this.#timers.add(stop);
+    return () => {
+      stop();
+      this.#timers.delete(stop);
+    };
   }
 }
 

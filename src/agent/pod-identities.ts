@@ -30,10 +30,13 @@ export class PodIdentities implements Identities {
 
   async forPod(pod: PodName, signal: AbortSignal): Promise<Result<Identity, CniError>> {
     const { observer } = this.#options;
+    const present = this.#known(pod);
+    const identity = present === undefined ? undefined : this.#identity(present);
+    if (identity !== undefined && typeof identity !== 'string') return ok(identity);
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(this.#options.patienceMs ?? PATIENCE_MS)]);
     let missing = 'its labels';
     try {
-      const found = this.#known(pod) ?? (await this.#ask(pod, bounded));
+      const found = present ?? (await this.#ask(pod, bounded));
       // A policy that this agent has not seen yet only opens; a namespace that it has not seen may be isolated.
       return ok(
         await observer.until(() => {

@@ -5,13 +5,20 @@ import type { Log } from '../lib/log.ts';
 import type { Exception } from '../objects/host.ts';
 import { HOST_REPORTS, HOSTS } from '../objects/resources.ts';
 
+/** The ids and addresses that leases of a host use. */
+export interface Use {
+  /** Leases by ids, `segment` 0 and `tenant` 0 included. */
+  readonly leases: readonly { readonly tenant: number; readonly segment: number; readonly count: number }[];
+  /** Addresses of segments, and of the shared pool. */
+  readonly use: { readonly endpoints: number; readonly pool: number };
+}
+
 /** What the agent tells the cluster of its host. */
 export interface Report {
-  /** Local pods whose labels and bits differ; null while the Host is unknown. */
-  readonly exceptions: readonly Exception[] | null;
-  /** Ids in use by leases, `segment` 0 and `tenant` 0 included. */
-  readonly leases: readonly { readonly tenant: number; readonly segment: number; readonly count: number }[];
-  readonly use: { readonly endpoints: number; readonly pool: number };
+  /** Local pods whose labels and bits differ. */
+  readonly exceptions: readonly Exception[];
+  /** Worked out when it is written, not at each change. */
+  readonly use: () => Use;
 }
 
 /** Between two writes of what is in use, in milliseconds. */
@@ -71,7 +78,7 @@ export class Reporter {
 
   async #writeExceptions(): Promise<void> {
     const { client, node } = this.#options;
-    const exceptions = this.#report?.exceptions?.map(({ labels, ...rest }) => ({
+    const exceptions = this.#report?.exceptions.map(({ labels, ...rest }) => ({
       ...rest,
       labels: Object.fromEntries(labels),
     }));
@@ -82,24 +89,18 @@ export class Reporter {
   }
 
   async #writeReport(): Promise<void> {
-    if (this.#textOfUse() === this.#writtenUse) return;
     // Pods come in bursts; one write says it for all of them (R23).
     if (this.#writtenUse !== undefined) {
       await this.#options.clock.sleep(USE_EVERY_MS, this.#stop.signal).catch(() => undefined);
     }
-    const text = this.#textOfUse();
-    if (text === undefined || text === this.#writtenUse) return;
-    await this.#writeUse(JSON.parse(text) as object);
+    const status = this.#report?.use();
+    const text = JSON.stringify(status);
+    if (status === undefined || text === this.#writtenUse) return;
+    await this.#writeUse(status);
     this.#writtenUse = text;
   }
 
-  #textOfUse(): string | undefined {
-    return this.#report === undefined
-      ? undefined
-      : JSON.stringify({ leases: this.#report.leases, use: this.#report.use });
-  }
-
-  async #writeUse(status: object): Promise<void> {
+  async #writeUse(status: Use): Promise<void> {
     const { client, node } = this.#options;
     try {
       await client.patch(HOST_REPORTS, node, { status }, { subresource: 'status' });

@@ -39,6 +39,14 @@ export class FakeClock implements Clock {
     });
   }
 
+  after(ms: number, act: () => void): () => void {
+    const sleeper: Sleeper = { at: this.#now + ms, wake: act };
+    this.#sleepers.push(sleeper);
+    return () => {
+      this.#sleepers = this.#sleepers.filter((s) => s !== sleeper);
+    };
+  }
+
   /** Moves time on by `ms` milliseconds and wakes, in order, whoever's time has come. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
