@@ -6,12 +6,15 @@ import { createInterface } from 'node:readline';
 import type { Answer, Reach, Request } from './probe.ts';
 
 type ConnectRequest = Extract<Request, { do: 'tcp' | 'open' }>;
+type UdpRequest = Extract<Request, { do: 'udp' }>;
 
 const UDP_BURST = 64;
 
 const servers = new Map<string, { received: Map<string, number>; close: () => Promise<void> }>();
 const connections = new Map<number, net.Socket>();
 const floods = new Map<number, () => number>();
+/** The attempts under way: each is ended by its function, as if its time were over. */
+const attempts = new Set<() => void>();
 let handles = 0;
 
 const UNREACHABLE = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EACCES', 'EPERM', 'EADDRNOTAVAIL']);
@@ -71,21 +74,36 @@ function listenUdp(address: string, port: number): Promise<number> {
   });
 }
 
+/** Calls `giveUp` after the time, or when all attempts are given up, unless the result is called before. */
+function attempt(timeoutMs: number, giveUp: () => void): () => void {
+  const end = (): void => {
+    stop();
+    giveUp();
+  };
+  const timer = setTimeout(end, timeoutMs);
+  const stop = (): void => {
+    clearTimeout(timer);
+    attempts.delete(end);
+  };
+  attempts.add(end);
+  return stop;
+}
+
 function connect(request: ConnectRequest): Promise<net.Socket | Reach> {
   const { address, port, timeoutMs, source } = request;
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: address, port, ...(source === undefined ? {} : { localAddress: source }) });
-    const timer = setTimeout(() => {
+    const stop = attempt(timeoutMs, () => {
       socket.destroy();
       resolve('timeout');
-    }, timeoutMs);
+    });
     socket.once('connect', () => {
-      clearTimeout(timer);
+      stop();
       socket.on('error', () => socket.destroy());
       resolve(socket);
     });
     socket.once('error', (error) => {
-      clearTimeout(timer);
+      stop();
       try {
         resolve(reachOf(error));
       } catch (unexpected) {
@@ -132,10 +150,10 @@ function exchange({ handle, text, timeoutMs }: Extract<Request, { do: 'exchange'
   });
 }
 
-function udp({ address, port, timeoutMs, source, text }: Extract<Request, { do: 'udp' }>): Promise<Reach> {
+function udp({ address, port, timeoutMs, source, sourcePort = 0, text }: UdpRequest): Promise<Reach> {
   const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
   return new Promise<Reach>((resolve, reject) => {
-    const timer = setTimeout(() => resolve('timeout'), timeoutMs);
+    const stop = attempt(timeoutMs, () => resolve('timeout'));
     socket.once('message', () => resolve('open'));
     socket.on('error', (error) => {
       try {
@@ -144,8 +162,8 @@ function udp({ address, port, timeoutMs, source, text }: Extract<Request, { do: 
         reject(unexpected);
       }
     });
-    socket.once('close', () => clearTimeout(timer));
-    socket.bind(0, source, () => {
+    socket.once('close', stop);
+    socket.bind(sourcePort, source, () => {
       // Connected, so that an ICMP error comes back as an error.
       socket.once('connect', () => {
         socket.send(text, (error) => {
@@ -207,6 +225,14 @@ function stopFlood(handle: number): number {
   return sent;
 }
 
+function giveUp(): void {
+  for (const end of attempts) end();
+}
+
+async function get(url: string): Promise<string> {
+  return (await fetch(url)).text();
+}
+
 function closeConnection(handle: number): void {
   connections.get(handle)?.destroy();
   connections.delete(handle);
@@ -222,6 +248,8 @@ function carryOut(request: Request): unknown {
   if (request.do === 'exchange') return exchange(request);
   if (request.do === 'close') return closeConnection(request.handle);
   if (request.do === 'udp') return udp(request);
+  if (request.do === 'giveUp') return giveUp();
+  if (request.do === 'get') return get(request.url);
   if (request.do === 'flood') return flood(request);
   if (request.do === 'stopFlood') return stopFlood(request.handle);
   throw new Error(`unknown request ${JSON.stringify(request)}`);

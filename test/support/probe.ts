@@ -16,6 +16,8 @@ export interface TryOptions {
   readonly timeoutMs?: number;
   /** The address to send from, which must be the namespace's own. */
   readonly source?: string;
+  /** The port to send from, for UDP: the same one again is the same connection. */
+  readonly sourcePort?: number;
 }
 
 /** A request to the probe's program. */
@@ -23,7 +25,9 @@ export type Request =
   | { do: 'listenTcp' | 'listenUdp'; address: string; port: number }
   | { do: 'stopListening' | 'received'; protocol: 'tcp' | 'udp'; port: number }
   | { do: 'tcp' | 'open'; address: string; port: number; timeoutMs: number; source?: string }
-  | { do: 'udp'; address: string; port: number; timeoutMs: number; source?: string; text: string }
+  | { do: 'udp'; address: string; port: number; timeoutMs: number; source?: string; sourcePort?: number; text: string }
+  | { do: 'giveUp' }
+  | { do: 'get'; url: string }
   | { do: 'exchange'; handle: number; text: string; timeoutMs: number }
   | { do: 'close' | 'stopFlood'; handle: number }
   | { do: 'flood'; address: string; port: number; source?: string };
@@ -105,6 +109,16 @@ export class Probe {
     return (await this.#ask({ do: 'udp', address, port, text: 'probe', ...withTimeout(options) })) as Reach;
   }
 
+  /** Ends all attempts that have had no answer until now: their outcome is 'timeout'. */
+  async giveUp(): Promise<void> {
+    await this.#ask({ do: 'giveUp' });
+  }
+
+  /** The answer of an HTTP server, whatever its status. */
+  async get(url: string): Promise<string> {
+    return (await this.#ask({ do: 'get', url })) as string;
+  }
+
   /**
    * Opens a TCP connection that stays.
    *
@@ -176,6 +190,6 @@ export class Probe {
   }
 }
 
-function withTimeout({ timeoutMs = DEFAULT_TIMEOUT_MS, source }: TryOptions): { timeoutMs: number; source?: string } {
-  return { timeoutMs, ...(source === undefined ? {} : { source }) };
+function withTimeout({ timeoutMs = DEFAULT_TIMEOUT_MS, ...source }: TryOptions): TryOptions & { timeoutMs: number } {
+  return { timeoutMs, ...source };
 }

@@ -1,0 +1,75 @@
+import type { Probe, Reach } from './probe.ts';
+import { CONTROL_PORT, type RigHost } from './rig-host.ts';
+import type { RigPod } from './rig-pod.ts';
+
+/** One packet that is to be sent. */
+export interface Attempt {
+  readonly from: { readonly probe: Probe };
+  readonly to: RigPod;
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+  readonly family: 4 | 6;
+  /** The address to send from, where the sender has several. */
+  readonly source?: string;
+  /** The port to send from, for UDP: the same again is the same connection. */
+  readonly sourcePort?: number;
+}
+
+/** What came of an attempt; 'dropped' is nothing at all. */
+export type Outcome = Exclude<Reach, 'timeout'> | 'dropped';
+
+/** Longer than any test: attempts end when they are given up. */
+const FOREVER_MS = 60_000;
+const CONTROL_TIMEOUT_MS = 5_000;
+
+/**
+ * Makes all attempts at once and says what came of each, without waiting for anything to time out. After them control
+ * packets go the same way, by legs on which everything is allowed: sender to the receiver's host and back, that host
+ * to the receiver and back. Packets do not overtake each other, so that what has had no answer when the second round
+ * is back was dropped. (The second, since a probe may read two sockets in either order.)
+ */
+export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
+  const outcomes = attempts.map(async ({ from, to, protocol, port, family, source, sourcePort }) => {
+    const options = {
+      timeoutMs: FOREVER_MS,
+      ...(source === undefined ? {} : { source }),
+      ...(sourcePort === undefined ? {} : { sourcePort }),
+    };
+    const reach = await from.probe[protocol](to.address(family), port, options);
+    return reach === 'timeout' ? 'dropped' : reach;
+  });
+  await passControls(attempts);
+  await passControls(attempts);
+  await Promise.all([...new Set(attempts.map(({ from }) => from.probe))].map((probe) => probe.giveUp()));
+  return Promise.all(outcomes);
+}
+
+/** Sends control packets along all legs of the attempts, one round trip each. @throws Error when one does not arrive */
+export async function passControls(attempts: readonly Pick<Attempt, 'from' | 'to'>[]): Promise<void> {
+  const first = new Map<string, { probe: Probe; host: RigHost }>();
+  for (const { from, to } of attempts) {
+    first.set(`${ids.of(from.probe)} ${to.host.name}`, { probe: from.probe, host: to.host });
+  }
+  await Promise.all([...first.values()].map(({ probe, host }) => control(probe, host.addresses)));
+  const receivers = new Set(attempts.map(({ to }) => to));
+  await Promise.all([...receivers].map((pod) => control(pod.host.probe, pod.addresses)));
+}
+
+async function control(probe: Probe, addresses: readonly string[]): Promise<void> {
+  const send = async (address: string): Promise<void> => {
+    const reach = await probe.udp(address, CONTROL_PORT, { timeoutMs: CONTROL_TIMEOUT_MS });
+    if (reach !== 'open') throw new Error(`the control packet to ${address} did not arrive: ${reach}`);
+  };
+  await Promise.all(addresses.map(send));
+}
+
+/** Numbers for probes, which have no names. */
+const ids = {
+  known: new WeakMap<Probe, number>(),
+  next: 0,
+  of(probe: Probe): number {
+    const id = this.known.get(probe) ?? (this.next += 1);
+    this.known.set(probe, id);
+    return id;
+  },
+};

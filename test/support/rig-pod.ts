@@ -1,0 +1,132 @@
+import { type Address, parseAddress } from '../../src/addr/address.ts';
+import type { KubeClient } from '../../src/kube/client.ts';
+import { unwrap } from '../../src/lib/result.ts';
+import { PODS } from '../../src/objects/resources.ts';
+import { TestNetns } from './netns.ts';
+import { Probe } from './probe.ts';
+import { type CniAnswer, CONTROL_PORT, type RigHost } from './rig-host.ts';
+
+/** The ports on which every pod echoes TCP and UDP. */
+export const PORTS = [80, 81] as const;
+
+/** A network namespace for a pod, with a probe that echoes; pods may have it one after the other. */
+export class Sandbox {
+  readonly ns: TestNetns;
+  readonly probe: Probe;
+
+  private constructor(ns: TestNetns, probe: Probe) {
+    this.ns = ns;
+    this.probe = probe;
+  }
+
+  static async create(label: string): Promise<Sandbox> {
+    const ns = TestNetns.create(label);
+    const probe = await Probe.start(ns);
+    const ports = [...PORTS, CONTROL_PORT];
+    await Promise.all(ports.flatMap((port) => [probe.listenTcp(port), probe.listenUdp(port)]));
+    return new Sandbox(ns, probe);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.ns[Symbol.asyncDispose]();
+  }
+}
+
+/** What a pod is to be. */
+export interface PodSpec {
+  readonly namespace: string;
+  readonly name: string;
+  readonly host: RigHost;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly sandbox: Sandbox;
+}
+
+let containers = 0;
+
+/** A pod of the rig: an object of the API server, and an attachment that the plugin makes in a sandbox. */
+export class RigPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly host: RigHost;
+  readonly sandbox: Sandbox;
+  readonly uid: string;
+  readonly containerId: string;
+  labels: Readonly<Record<string, string>>;
+  #addresses: readonly Address[] = [];
+  readonly #client: KubeClient;
+
+  private constructor(client: KubeClient, uid: string, spec: PodSpec) {
+    this.#client = client;
+    this.uid = uid;
+    this.namespace = spec.namespace;
+    this.name = spec.name;
+    this.host = spec.host;
+    this.labels = spec.labels ?? {};
+    this.sandbox = spec.sandbox;
+    containers += 1;
+    this.containerId = `rig-${process.pid}-${containers}`;
+  }
+
+  /** Makes the object only, bound to its host. */
+  static async create(client: KubeClient, spec: PodSpec): Promise<RigPod> {
+    const { namespace, name, labels = {}, host } = spec;
+    const object = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, labels },
+      spec: { nodeName: host.name, containers: [{ name: 'main', image: 'nginx' }] },
+    };
+    const made = (await client.create(PODS, object, namespace)) as { metadata: { uid: string } };
+    return new RigPod(client, made.metadata.uid, spec);
+  }
+
+  get probe(): Probe {
+    return this.sandbox.probe;
+  }
+
+  /** One of each family, IPv4 first; none before ADD. */
+  get addresses(): readonly Address[] {
+    return this.#addresses;
+  }
+
+  /** Its address of a family. */
+  address(family: 4 | 6): Address {
+    const found = this.#addresses.find((address) => address.includes(':') === (family === 6));
+    if (found === undefined) throw new Error(`pod ${this.namespace}/${this.name} has no IPv${family} address`);
+    return found;
+  }
+
+  /** ADD, as the container runtime calls it. @throws Error with what the plugin said when it fails */
+  async add(): Promise<void> {
+    const answer = await this.call('ADD');
+    if (answer.status !== 0) throw new Error(`ADD of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
+    this.#addresses = (answer.json.ips ?? []).map(({ address }) => unwrap(parseAddress(address.split('/')[0] ?? '')));
+  }
+
+  /** One CNI call for this pod's sandbox. */
+  call(command: 'ADD' | 'DEL', config: object = {}): Promise<CniAnswer> {
+    const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=${this.namespace};K8S_POD_NAME=${this.name};K8S_POD_UID=${this.uid}`;
+    return this.host.cni({ command, containerId: this.containerId, netns: this.sandbox.ns.path, args, config });
+  }
+
+  /** Writes the pod's status, as the kubelet does when its containers run. */
+  async report(): Promise<void> {
+    const podIPs = this.#addresses.map((ip) => ({ ip }));
+    const status = { phase: 'Running', podIP: podIPs[0]?.ip, podIPs };
+    await this.#client.patch(PODS, this.name, { status }, { namespace: this.namespace, subresource: 'status' });
+  }
+
+  /** Changes the labels: `null` takes one away. */
+  async label(labels: Readonly<Record<string, string | null>>): Promise<void> {
+    await this.#client.patch(PODS, this.name, { metadata: { labels } }, { namespace: this.namespace });
+    const all = Object.entries({ ...this.labels, ...labels });
+    this.labels = Object.fromEntries(all.flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
+  }
+
+  /** DEL, then the object goes, as with a kubelet. @throws Error with what the plugin said when DEL fails */
+  async del(): Promise<void> {
+    const answer = await this.call('DEL');
+    if (answer.status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
+    await this.#client.delete(PODS, this.name, { namespace: this.namespace, gracePeriodSeconds: 0 });
+  }
+}
