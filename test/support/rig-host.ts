@@ -150,11 +150,10 @@ export class RigHost {
       ...(netns === undefined ? {} : { CNI_NETNS: netns }),
       ...(args === undefined ? {} : { CNI_ARGS: args }),
     };
-    const options = {
+    const plugin = spawn('nsenter', [...this.#enter(), '/opt/cni/bin/romana'], {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
-    } as const;
-    const plugin = spawn('nsenter', [...this.#enter(), '/opt/cni/bin/romana'], options);
+    });
     let said = '';
     plugin.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
     plugin.stdin.on('error', () => undefined); // told by the exit status
