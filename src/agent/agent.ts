@@ -3,6 +3,7 @@ import { decode } from '../addr/plan.ts';
 import { cniError, type CniError } from '../cni/errors.ts';
 import { Conntrack } from '../kernel/conntrack.ts';
 import { LibNft } from '../kernel/libnftables.ts';
+import { LinkMaker } from '../kernel/link-maker.ts';
 import { LinkRemover } from '../kernel/link-remover.ts';
 import { Rtnl } from '../kernel/rtnl.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -65,6 +66,7 @@ class Agent {
   readonly #rtnl = Rtnl.open();
   readonly #conntrack = Conntrack.open();
   readonly #nft = new LibNft();
+  readonly #maker = LinkMaker.open();
   readonly #remover = LinkRemover.open();
   readonly #observer: Observer;
   readonly #leases: LeaseStore;
@@ -100,6 +102,7 @@ class Agent {
     this.#network = new PodNetwork({
       datapath: new KernelDatapath({
         rtnl: this.#rtnl,
+        maker: this.#maker,
         remover: this.#remover,
         conntrack: this.#conntrack,
         network,
@@ -152,6 +155,7 @@ class Agent {
     await this.#network.stop();
     await this.#reconciler.stop();
     await this.#reporter.stop();
+    await this.#maker.close();
     await this.#remover.close();
     this.#nft.close();
     this.#conntrack.close();

@@ -20,8 +20,8 @@ export class FakeDatapath implements Datapath {
   /** What `check` finds. */
   problems: readonly string[] = [];
 
-  prepare(lease: Lease, _netnsPath: string): void {
-    void this.#begin('prepare', lease);
+  async prepare(lease: Lease, _netnsPath: string): Promise<void> {
+    await this.#begin('prepare', lease);
     if (this.links.has(lease.hostInterface)) throw new Error(`link ${lease.hostInterface} exists`);
     this.links.set(lease.hostInterface, 'down');
   }

@@ -2,7 +2,8 @@ import { decode, gateway, type Plan } from '../addr/plan.ts';
 import type { Conntrack } from '../kernel/conntrack.ts';
 import type { LinkRemover } from '../kernel/link-remover.ts';
 import { checkPod } from '../kernel/check-pod.ts';
-import { detachPod, type PodWiring, type PreparedPod, preparePod } from '../kernel/pod-link.ts';
+import type { LinkMaker } from '../kernel/link-maker.ts';
+import { detachPod, type PodWiring, type PreparedPod, preparePodAsync } from '../kernel/pod-link.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
 import type { Lease } from '../plan/snapshot.ts';
 import { Batch } from './batch.ts';
@@ -11,6 +12,7 @@ import type { Datapath } from './pod-network.ts';
 /** What a kernel datapath stands on. */
 export interface KernelDatapathOptions {
   readonly rtnl: Rtnl;
+  readonly maker: LinkMaker;
   readonly remover: LinkRemover;
   readonly conntrack: Pick<Conntrack, 'removeByAddress'>;
   /** The plans in force and the MTU of pods, in bytes. */
@@ -35,8 +37,9 @@ export class KernelDatapath implements Datapath {
     });
   }
 
-  prepare(lease: Lease, netnsPath: string): void {
-    this.#prepared.set(lease.hostInterface, preparePod(this.#options.rtnl, this.#wiring(lease, netnsPath)));
+  async prepare(lease: Lease, netnsPath: string): Promise<void> {
+    const { rtnl, maker } = this.#options;
+    this.#prepared.set(lease.hostInterface, await preparePodAsync(rtnl, maker, this.#wiring(lease, netnsPath)));
   }
 
   async enforce(): Promise<void> {

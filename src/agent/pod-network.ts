@@ -22,8 +22,8 @@ import { Releases } from './releases.ts';
  * the answer.
  */
 export interface Datapath {
-  /** Makes the veth with addresses, routes and neighbours; not up yet. Throws when the namespace is not there. */
-  prepare(lease: Lease, netnsPath: string): void;
+  /** Makes the veth with addresses, routes and neighbours; not up yet. Rejects when the namespace is not there. */
+  prepare(lease: Lease, netnsPath: string): Promise<void>;
   /** Resolves when the pod's endpoint elements and policy are committed in the kernel. */
   enforce(lease: Lease): Promise<void>;
   /** Sets both ends up: the pod is on the network. */
@@ -229,8 +229,10 @@ export class PodNetwork {
   async #connect(lease: Lease, netns: string, signal: AbortSignal): Promise<void> {
     const { datapath, leases } = this.#options;
     signal.throwIfAborted();
-    datapath.prepare(lease, netns);
-    await abortable(datapath.enforce(lease), signal);
+    // Beside each other; both have ended, well or badly, before anything else is done to the lease.
+    const steps = [datapath.prepare(lease, netns), abortable(datapath.enforce(lease), signal)];
+    const failed = (await Promise.allSettled(steps)).find((step) => step.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     datapath.up(lease);
     leases.put(lease, 'active');
   }

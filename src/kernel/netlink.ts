@@ -86,11 +86,11 @@ export class NetlinkSocket {
    * `batch` for what takes the kernel long (it removes a link in 25 ms): it runs on another thread. Nothing else may
    * use this socket meanwhile.
    */
-  async batchAsync(requests: readonly NetlinkRequest[]): Promise<void> {
+  async batchAsync(requests: readonly NetlinkRequest[], onReply?: OnReply): Promise<void> {
     let first: KernelError | undefined;
     for (const chunk of this.#frameAll(requests)) {
       await sendAsync(this.#fd, chunk.bytes);
-      const failed = this.#collect(requests, chunk, undefined);
+      const failed = this.#collect(requests, chunk, onReply);
       first ??= failed;
     }
     if (first !== undefined) throw first;

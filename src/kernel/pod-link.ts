@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { addAddress } from './addresses.ts';
 import { familyOfText } from './address-bytes.ts';
 import {
@@ -8,6 +9,8 @@ import {
   IPV4_DEVCONF_SEND_REDIRECTS,
   setLink,
 } from './links.ts';
+import type { LinkMaker } from './link-maker.ts';
+import type { Link } from './links.ts';
 import { setNeighbour } from './neighbours.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
 import { withNetns, withNetnsFd } from './netns.ts';
@@ -65,26 +68,44 @@ export function wirePod(host: Rtnl, wiring: PodWiring): void {
  */
 export function preparePod(host: Rtnl, wiring: PodWiring): PreparedPod {
   return withNetnsFd(wiring.netnsPath, (netns) => {
-    const hostEnd = { name: wiring.hostInterface, mac: wiring.hostMac, mtu: wiring.mtu };
-    const podEnd = { name: wiring.ifname, mac: wiring.podMac, mtu: wiring.mtu };
-    // Made with its other end in the pod from the start: moving it there later would take the kernel several ms.
-    const { index, peerIndex } = host.applyAndGet([createVeth(hostEnd, podEnd, netns)], wiring.hostInterface);
-    let pod: Rtnl | undefined;
-    try {
-      pod = withNetns(netns, () => {
-        setPodSysctls(wiring);
-        return Rtnl.open();
-      });
-      pod.apply(...podRequests(wiring, peerIndex));
-      setHostSysctls(wiring.hostInterface);
-      host.apply(...hostRequests(wiring, index));
-      return new PreparedLink(host, pod, wiring, index, peerIndex);
-    } catch (error) {
-      pod?.close();
-      host.apply(deleteLink(index));
-      throw error;
-    }
+    const link = host.applyAndGet([vethOf(wiring, netns)], wiring.hostInterface);
+    return finishPod(host, wiring, netns, link);
   });
+}
+
+/** `preparePod` with the veth made on another thread, which is two thirds of it. */
+export async function preparePodAsync(host: Rtnl, maker: LinkMaker, wiring: PodWiring): Promise<PreparedPod> {
+  const netns = openSync(wiring.netnsPath, 'r');
+  try {
+    const link = await maker.make(vethOf(wiring, netns), wiring.hostInterface);
+    return finishPod(host, wiring, netns, link);
+  } finally {
+    closeSync(netns);
+  }
+}
+
+/** Made with its other end in the pod from the start: moving it there later would take the kernel several ms. */
+function vethOf({ hostInterface, hostMac, ifname, podMac, mtu }: PodWiring, netns: number): NetlinkRequest {
+  return createVeth({ name: hostInterface, mac: hostMac, mtu }, { name: ifname, mac: podMac, mtu }, netns);
+}
+
+/** All that comes after the veth; takes it away again when a step fails. */
+function finishPod(host: Rtnl, wiring: PodWiring, netns: number, { index, peerIndex }: Link): PreparedPod {
+  let pod: Rtnl | undefined;
+  try {
+    pod = withNetns(netns, () => {
+      setPodSysctls(wiring);
+      return Rtnl.open();
+    });
+    pod.apply(...podRequests(wiring, peerIndex));
+    setHostSysctls(wiring.hostInterface);
+    host.apply(...hostRequests(wiring, index));
+    return new PreparedLink(host, pod, wiring, index, peerIndex);
+  } catch (error) {
+    pod?.close();
+    host.apply(deleteLink(index));
+    throw error;
+  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { decodeLink, getLink, listLinks } from './links.ts';
 import type { Link, LinkRef } from './links.ts';
 import { decodeNeighbour, listNeighbours } from './neighbours.ts';
 import type { Neighbour } from './neighbours.ts';
-import type { NetlinkRequest } from './netlink-codec.ts';
+import type { MessageView, NetlinkRequest } from './netlink-codec.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './netlink.ts';
 import { decodeRoute, isLocalRoute, listRoutes, lookUpRoute } from './routes.ts';
 import type { Route } from './routes.ts';
@@ -43,12 +43,16 @@ export class Rtnl {
 
   /** Carries out `requests` and gives the interface `link` as it is after them, in one system call. */
   applyAndGet(requests: readonly NetlinkRequest[], link: LinkRef): Link {
-    let found: Link | undefined;
-    this.#socket.batch([...requests, getLink(link)], (message) => {
-      found ??= decodeLink(message);
-    });
-    if (found === undefined) throw new Error(`the kernel did not describe the interface ${link}`);
-    return found;
+    const found: Link[] = [];
+    this.#socket.batch([...requests, getLink(link)], (message) => found.push(...oneLink(message)));
+    return first(found, link);
+  }
+
+  /** `applyAndGet` on another thread. Nothing else may be asked of this object meanwhile. */
+  async applyAndGetAsync(requests: readonly NetlinkRequest[], link: LinkRef): Promise<Link> {
+    const found: Link[] = [];
+    await this.#socket.batchAsync([...requests, getLink(link)], (message) => found.push(...oneLink(message)));
+    return first(found, link);
   }
 
   /** The interface of this name or index, undefined when there is none. */
@@ -96,4 +100,14 @@ export class Rtnl {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function oneLink(message: MessageView): Link[] {
+  const link = decodeLink(message);
+  return link === undefined ? [] : [link];
+}
+
+function first(links: readonly Link[], link: LinkRef): Link {
+  if (links[0] === undefined) throw new Error(`the kernel did not describe the interface ${link}`);
+  return links[0];
 }
