@@ -46,7 +46,7 @@ const LAYERS: Record<string, readonly string[]> = {
   ],
 };
 /** Pure layers: functions over data, no Node, no clock, no chance, no waiting. */
-const PURE = ['addr', 'objects', 'policy', 'nft', 'cni', 'plan'];
+const PURE = new Set(['addr', 'objects', 'policy', 'nft', 'cni', 'plan']);
 
 /** The requirements of docs/requirements.md that hold; each has a test whose name begins with its number. */
 const HELD = [1, 2, 3, 15, 18, 24, 26, 27, 28, 30, 31, 38];
@@ -77,7 +77,7 @@ void test('layers: a folder imports only what stands below it', () => {
 
 void test('layers: pure folders know no Node, no clock, no chance and no waiting', () => {
   const wrong: string[] = [];
-  for (const file of SOURCES.filter((f) => PURE.includes(layerOf(f)) && !isTest(f))) {
+  for (const file of SOURCES.filter((f) => PURE.has(layerOf(f)) && !isTest(f))) {
     for (const name of imports(file).filter((i) => i.startsWith('node:'))) wrong.push(`${file} imports ${name}`);
     const code = read(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
     for (const word of ['Date.now', 'new Date(', 'Math.random', 'await ', 'process.', 'setTimeout']) {
@@ -111,17 +111,29 @@ void test('source files are named after what they export and stay short', () => 
 });
 
 void test('every requirement that holds has a test that begins with its number', () => {
-  const names = FILES.filter((f) => isTest(f) || f.startsWith('test/')).flatMap((file) =>
-    [...read(file).matchAll(/['"`]R(\d+): /g)].map((match) => Number(match[1])),
+  const names = new Set(
+    FILES.filter((f) => isTest(f) || f.startsWith('test/')).flatMap((file) =>
+      [...read(file).matchAll(/['"`]R(\d+): /g)].map((match) => Number(match[1])),
+    ),
   );
   assert.deepEqual(
-    HELD.filter((number) => !names.includes(number)),
+    HELD.filter((number) => !names.has(number)),
     [],
   );
 });
 
 void test('nothing in the repository names a machine, a registry host or what lies outside it', () => {
-  const words = ['/work' + '/', 'registry.npm' + 'js', 'deb.deb' + 'ian.org', 'proxy.go' + 'lang', '../sha' + 'red'];
+  // In pieces, so that this file does not name them.
+  const hosts = [
+    ['registry', 'npmjs'],
+    ['deb', 'debian', 'org'],
+    ['proxy', 'golang'],
+  ].map((part) => part.join('.'));
+  const paths = [
+    ['', 'work', ''],
+    ['..', 'shared'],
+  ].map((part) => part.join('/'));
+  const words = [...hosts, ...paths];
   const wrong = FILES.filter((f) => !/\.(png|gz)$/.test(f)).flatMap((file) =>
     words.filter((word) => read(file).includes(word)).map((word) => `${file} contains ${word}`),
   );

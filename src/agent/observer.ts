@@ -57,7 +57,7 @@ export class Observer {
   /** Begins to watch; ends with the signal. */
   start(signal: AbortSignal): void {
     this.#signal = signal;
-    for (const reflector of this.#all()) reflector.start(signal);
+    for (const reflector of this.#all()) void reflector.start(signal);
   }
 
   /** Whether everything that decides verdicts has been listed once. */
@@ -123,8 +123,8 @@ export class Observer {
       tenants: this.tenants.store,
       namespaces: this.namespaces.store,
       localPods: this.#seen,
-      peerPods: [...this.#peerWatches.values()].flatMap(({ pods }) => [...pods.store.values()]),
-      policies: [...this.#demoPolicies.store.values()].map((policy) => this.#policy(policy)),
+      peerPods: Array.from(this.#peerWatches.values(), ({ pods }) => Array.from(pods.store.values())).flat(),
+      policies: Array.from(this.#demoPolicies.store.values(), (policy) => this.#policy(policy)),
       leases,
       uplinks,
     };
@@ -144,7 +144,7 @@ export class Observer {
       const stop = new AbortController();
       const pods = this.#reflector(PODS, parsePod, { namespace, labelSelector: selector });
       this.#peerWatches.set(key, { pods, stop });
-      pods.start(this.#signal === undefined ? stop.signal : AbortSignal.any([stop.signal, this.#signal]));
+      void pods.start(this.#signal === undefined ? stop.signal : AbortSignal.any([stop.signal, this.#signal]));
     }
   }
 
@@ -163,7 +163,7 @@ export class Observer {
 
   #changed(): void {
     for (const pod of this.pods.store.values()) this.#seen.set(pod.meta.uid, pod);
-    for (const wake of [...this.#waiters]) wake();
+    for (const wake of this.#waiters) wake();
     this.#options.onChange();
   }
 

@@ -32,7 +32,7 @@ function entry({ from, to = LOCAL, called = to, port = 80, protocol = 6, mark = 
     mark,
     orig: { src: from, dst: called, sport: 40_000, dport: port },
     reply: { src: to, dst: from, sport: port, dport: 40_000 },
-  } as ConntrackEntry;
+  };
 }
 
 function judge(fixture: Fixture, ...flows: readonly Flow[]): Revocation {

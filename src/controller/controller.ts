@@ -144,11 +144,6 @@ class OutdatedError extends Error {
   }
 }
 
-/** Runs a controller until `signal` is aborted. */
-export async function runController(options: ControllerOptions & { readonly signal: AbortSignal }): Promise<void> {
-  await new Controller(options).run(options.signal);
-}
-
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

@@ -5,7 +5,6 @@ import type { MessageView, NetlinkRequest } from './netlink-codec.ts';
 
 // linux/if_addr.h, linux/rtnetlink.h
 const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -31,17 +30,6 @@ export function addAddress(index: number, address: Address, length = fullLength(
     flags: NLM_F_CREATE | NLM_F_EXCL,
     body: bodyOf(index, address, length).attributeU32(IFA_FLAGS, IFA_F_NODAD).finish(),
     what: `add the address ${address}/${length} to interface ${index}`,
-  };
-}
-
-/** Takes an address from an interface; one that is not there counts as taken. */
-export function deleteAddress(index: number, address: Address, length = fullLength(address)): NetlinkRequest {
-  return {
-    type: RTM_DELADDR,
-    flags: 0,
-    body: bodyOf(index, address, length).finish(),
-    what: `delete the address ${address}/${length} of interface ${index}`,
-    tolerate: ['EADDRNOTAVAIL'],
   };
 }
 
