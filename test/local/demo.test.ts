@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { after, before, suite, test } from 'node:test';
+import { parse } from 'yaml';
+
+import { machineState } from './machine-state.ts';
+import { CHECKOUT } from './test-cluster.ts';
+
+const NAME = `rt-${process.pid}-demo`;
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Calls the program as a person does, from the checkout. */
+function romana(words: readonly string[], input = ''): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('bin/romana', words, { cwd: CHECKOUT, env: { PATH: process.env['PATH'], HOME: '/root' } });
+    const said = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => (said[name] += text));
+    }
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status, ...said }));
+    child.stdin.end(input);
+  });
+}
+
+async function good(words: readonly string[], input = ''): Promise<string> {
+  const { status, stdout, stderr } = await romana(words, input);
+  assert.equal(status, 0, `romana ${words.join(' ')}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+/** A manifest for `romana apply -f -`. */
+function pod(name: string): string {
+  const containers = [{ name: 'main', image: 'any', command: ['sleep', '1000'] }];
+  const metadata = { name, labels: { segment: 'x' } };
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata,
+    spec: { terminationGracePeriodSeconds: 1, containers },
+  });
+}
+
+suite('a local cluster by the program', () => {
+  let machine = '';
+  before(async () => {
+    machine = await machineState(NAME);
+    await good(['local', 'up', '--name', NAME]);
+  });
+  after(async () => {
+    await good(['local', 'down', '--name', NAME]);
+    assert.equal(await machineState(NAME), machine, 'down leaves nothing');
+    assert.ok(!existsSync(`/run/romana-local/${NAME}`));
+  });
+
+  test("the founding page's demo is as expected, and removes what it made", async () => {
+    const told = await good(['demo', '--name', NAME]);
+    assert.match(told, /All \d+ were as expected\.\n$/);
+    assert.match(
+      told,
+      /to +10\.\d+\.\d+\.3: host 2 \(minion2\), tenant \d+ \(tenant-a\), segment \d+ \(backend\), endpoint 3/,
+    );
+    assert.match(told, /\$ bin\/romana local exec --name \S+ tenant-a\/nginx-frontend -- curl -sS -m 1 http:/);
+    const status = await good(['local', 'status', '--name', NAME]);
+    assert.match(status, /no pods/);
+  });
+
+  test('the demo is there on a node, and its commands can be pasted there', async () => {
+    const told = await good(['local', 'shell', '--name', NAME, 'minion1', '--', 'romana', 'demo']);
+    assert.match(told, /All \d+ were as expected\.\n$/);
+    assert.match(told, /romana exec tenant-a\/nginx-frontend -- curl/);
+  });
+
+  test('apply, exec, ip and delete find the cluster by its name', async () => {
+    await good(['apply', '--name', NAME, '-f', '-'], pod('tool'));
+    const ready = Date.now() + 20_000;
+    let address = '';
+    while (address === '' && Date.now() < ready) {
+      address = /default\/tool .*?Running +(10\.\S+)/.exec(await good(['local', 'status', '--name', NAME]))?.[1] ?? '';
+    }
+    const ip = JSON.parse(await good(['ip', '--name', NAME, '-o', 'json', address])) as Record<string, unknown>;
+    assert.deepEqual([ip['address'], ip['family'], ip['tenantName'], ip['segmentName']], [address, 4, 'default', 'x']);
+    assert.equal((await good(['exec', '--name', NAME, 'tool', '--', 'echo', 'hello'])).trim(), 'hello');
+    assert.equal((await romana(['exec', '--name', NAME, 'tool', '--', 'sh', '-c', 'exit 7'])).status, 7);
+    assert.equal((await romana(['local', 'exec', '--name', NAME, 'tool', '--', 'sh', '-c', 'exit 8'])).status, 8);
+    await good(['delete', '--name', NAME, '-f', '-'], pod('tool'));
+    assert.match(await good(['local', 'status', '--name', NAME]), /no pods/);
+  });
+
+  test('a bad document changes nothing and is named', async () => {
+    const bad =
+      '{"apiVersion":"romana.io/demo/v1","kind":"NetworkPolicy","metadata":{"name":"p"},"spec":{"podSelector":7}}';
+    const { status, stderr } = await romana(
+      ['apply', '--name', NAME, '-n', 'tenant-a', '-f', '-'],
+      `${bad}\n---\n${pod('never')}`,
+    );
+    assert.equal(status, 2);
+    assert.match(stderr, /spec\.podSelector/);
+    assert.equal((await romana(['delete', '--name', NAME, '-f', '-'], pod('never'))).status, 1);
+  });
+
+  test('the kubeconfig is one that any client reads', async () => {
+    const config = parse(await good(['local', 'kubeconfig', '--name', NAME])) as {
+      clusters: { cluster: { server: string } }[];
+    };
+    assert.match(config.clusters[0]?.cluster.server ?? '', /^https:\/\/127\.0\.0\.1:\d+$/);
+  });
+});
+
+test('romana answers bad words with status 2 and one line that names them', async () => {
+  for (const words of [
+    ['ip', '10.1.17.300'],
+    ['local', 'up', '--minions', '9'],
+    ['local', 'up', '--plan', '10.0.0.0/8:8,4,4,9'],
+    ['nonsense'],
+  ]) {
+    const { status, stderr } = await romana(words);
+    assert.equal(status, 2, words.join(' '));
+    assert.notEqual(stderr.trim(), '');
+  }
+});
