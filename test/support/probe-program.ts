@@ -13,8 +13,8 @@ const UDP_BURST = 64;
 const servers = new Map<string, { received: Map<string, number>; close: () => Promise<void> }>();
 const connections = new Map<number, net.Socket>();
 const floods = new Map<number, () => number>();
-/** The attempts under way: each is ended by its function, as if its time were over. */
-const attempts = new Set<() => void>();
+/** The attempts under way, by what ends them as if their time were over, with their group. */
+const attempts = new Map<() => void, string | undefined>();
 let handles = 0;
 
 const UNREACHABLE = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EACCES', 'EPERM', 'EADDRNOTAVAIL']);
@@ -74,8 +74,8 @@ function listenUdp(address: string, port: number): Promise<number> {
   });
 }
 
-/** Calls `giveUp` after the time, or when all attempts are given up, unless the result is called before. */
-function attempt(timeoutMs: number, giveUp: () => void): () => void {
+/** Calls `giveUp` after the time, or when the group is given up, unless the result is called before. */
+function attempt({ timeoutMs, group }: ConnectRequest | UdpRequest, giveUp: () => void): () => void {
   const end = (): void => {
     stop();
     giveUp();
@@ -85,15 +85,15 @@ function attempt(timeoutMs: number, giveUp: () => void): () => void {
     clearTimeout(timer);
     attempts.delete(end);
   };
-  attempts.add(end);
+  attempts.set(end, group);
   return stop;
 }
 
 function connect(request: ConnectRequest): Promise<net.Socket | Reach> {
-  const { address, port, timeoutMs, source } = request;
+  const { address, port, source } = request;
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: address, port, ...(source === undefined ? {} : { localAddress: source }) });
-    const stop = attempt(timeoutMs, () => {
+    const stop = attempt(request, () => {
       socket.destroy();
       resolve('timeout');
     });
@@ -150,10 +150,11 @@ function exchange({ handle, text, timeoutMs }: Extract<Request, { do: 'exchange'
   });
 }
 
-function udp({ address, port, timeoutMs, source, sourcePort = 0, text }: UdpRequest): Promise<Reach> {
+function udp(request: UdpRequest): Promise<Reach> {
+  const { address, port, source, sourcePort = 0, text } = request;
   const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
   return new Promise<Reach>((resolve, reject) => {
-    const stop = attempt(timeoutMs, () => resolve('timeout'));
+    const stop = attempt(request, () => resolve('timeout'));
     socket.once('message', () => resolve('open'));
     socket.on('error', (error) => {
       try {
@@ -225,8 +226,8 @@ function stopFlood(handle: number): number {
   return sent;
 }
 
-function giveUp(): void {
-  for (const end of attempts) end();
+function giveUp(group: string): void {
+  for (const [end, its] of attempts) if (its === group) end();
 }
 
 async function get(url: string): Promise<string> {
@@ -248,7 +249,7 @@ function carryOut(request: Request): unknown {
   if (request.do === 'exchange') return exchange(request);
   if (request.do === 'close') return closeConnection(request.handle);
   if (request.do === 'udp') return udp(request);
-  if (request.do === 'giveUp') return giveUp();
+  if (request.do === 'giveUp') return giveUp(request.group);
   if (request.do === 'get') return get(request.url);
   if (request.do === 'flood') return flood(request);
   if (request.do === 'stopFlood') return stopFlood(request.handle);

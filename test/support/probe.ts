@@ -18,15 +18,26 @@ export interface TryOptions {
   readonly source?: string;
   /** The port to send from, for UDP: the same one again is the same connection. */
   readonly sourcePort?: number;
+  /** By which `giveUp` knows the attempts that it is to end. */
+  readonly group?: string;
 }
 
 /** A request to the probe's program. */
 export type Request =
   | { do: 'listenTcp' | 'listenUdp'; address: string; port: number }
   | { do: 'stopListening' | 'received'; protocol: 'tcp' | 'udp'; port: number }
-  | { do: 'tcp' | 'open'; address: string; port: number; timeoutMs: number; source?: string }
-  | { do: 'udp'; address: string; port: number; timeoutMs: number; source?: string; sourcePort?: number; text: string }
-  | { do: 'giveUp' }
+  | { do: 'tcp' | 'open'; address: string; port: number; timeoutMs: number; source?: string; group?: string }
+  | {
+      do: 'udp';
+      address: string;
+      port: number;
+      timeoutMs: number;
+      source?: string;
+      sourcePort?: number;
+      group?: string;
+      text: string;
+    }
+  | { do: 'giveUp'; group: string }
   | { do: 'get'; url: string }
   | { do: 'exchange'; handle: number; text: string; timeoutMs: number }
   | { do: 'close' | 'stopFlood'; handle: number }
@@ -109,9 +120,9 @@ export class Probe {
     return (await this.#ask({ do: 'udp', address, port, text: 'probe', ...withTimeout(options) })) as Reach;
   }
 
-  /** Ends all attempts that have had no answer until now: their outcome is 'timeout'. */
-  async giveUp(): Promise<void> {
-    await this.#ask({ do: 'giveUp' });
+  /** Ends all attempts of a group that have had no answer until now: their outcome is 'timeout'. */
+  async giveUp(group: string): Promise<void> {
+    await this.#ask({ do: 'giveUp', group });
   }
 
   /** The answer of an HTTP server, whatever its status. */

@@ -21,6 +21,7 @@ export type Outcome = Exclude<Reach, 'timeout'> | 'dropped';
 /** Longer than any test: attempts end when they are given up. */
 const FOREVER_MS = 60_000;
 const CONTROL_TIMEOUT_MS = 5_000;
+let groups = 0;
 
 /**
  * Makes all attempts at once and says what came of each, without waiting for anything to time out. After them control
@@ -29,9 +30,12 @@ const CONTROL_TIMEOUT_MS = 5_000;
  * is back was dropped. (The second, since a probe may read two sockets in either order.)
  */
 export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
+  groups += 1;
+  const group = `judge ${groups}`;
   const outcomes = attempts.map(async ({ from, to, protocol, port, family, source, sourcePort }) => {
     const options = {
       timeoutMs: FOREVER_MS,
+      group,
       ...(source === undefined ? {} : { source }),
       ...(sourcePort === undefined ? {} : { sourcePort }),
     };
@@ -40,7 +44,7 @@ export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
   });
   await passControls(attempts);
   await passControls(attempts);
-  await Promise.all([...new Set(attempts.map(({ from }) => from.probe))].map((probe) => probe.giveUp()));
+  await Promise.all([...new Set(attempts.map(({ from }) => from.probe))].map((probe) => probe.giveUp(group)));
   return Promise.all(outcomes);
 }
 

@@ -1,5 +1,5 @@
 import { type Address, parseAddress } from '../../src/addr/address.ts';
-import type { KubeClient } from '../../src/kube/client.ts';
+import { isConflict, isNotFound, type KubeClient } from '../../src/kube/client.ts';
 import { unwrap } from '../../src/lib/result.ts';
 import { PODS } from '../../src/objects/resources.ts';
 import { TestNetns } from './netns.ts';
@@ -123,10 +123,15 @@ export class RigPod {
     this.labels = Object.fromEntries(all.flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
   }
 
-  /** DEL, then the object goes, as with a kubelet. @throws Error with what the plugin said when DEL fails */
+  /** DEL, then the object goes, as with a kubelet; may be repeated. @throws Error with what the plugin said */
   async del(): Promise<void> {
     const answer = await this.call('DEL');
     if (answer.status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
-    await this.#client.delete(PODS, this.name, { namespace: this.namespace, gracePeriodSeconds: 0 });
+    try {
+      const options = { namespace: this.namespace, gracePeriodSeconds: 0, uid: this.uid };
+      await this.#client.delete(PODS, this.name, options);
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
   }
 }
