@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type Address, parseAddress } from '../../src/addr/address.ts';
 import { isConflict, isNotFound, type KubeClient } from '../../src/kube/client.ts';
 import { unwrap } from '../../src/lib/result.ts';
@@ -25,6 +26,11 @@ export class Sandbox {
     const ports = [...PORTS, CONTROL_PORT];
     await Promise.all(ports.flatMap((port) => [probe.listenTcp(port), probe.listenUdp(port)]));
     return new Sandbox(ns, probe);
+  }
+
+  /** Whether an eth0 is there. */
+  hasLink(): boolean {
+    return this.ns.inside(() => readFileSync('/proc/thread-self/net/dev', 'utf8')).includes('eth0:');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

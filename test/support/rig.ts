@@ -138,10 +138,16 @@ export class Rig {
 
   /** Makes the object of a pod, and its sandbox; it is not on the network yet. */
   async newPod({ host = 0, sandbox, ...spec }: RigPodSpec): Promise<RigPod> {
-    const place = sandbox ?? this.#free.pop() ?? (await this.sandbox());
+    const place = sandbox ?? this.#takeFree() ?? (await this.sandbox());
     const pod = await RigPod.create(this.api.client, { ...spec, host: this.host(host), sandbox: place });
     this.#pods.push({ pod, own: sandbox === undefined ? place : undefined });
     return pod;
+  }
+
+  /** One that its last pod's link has left already, which it does some time after DEL. */
+  #takeFree(): Sandbox | undefined {
+    const index = this.#free.findIndex((sandbox) => !sandbox.hasLink());
+    return index < 0 ? undefined : this.#free.splice(index, 1)[0];
   }
 
   /** Takes all pods away. Their sandboxes serve others, which saves each the start of a probe. */
