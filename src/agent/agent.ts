@@ -78,6 +78,7 @@ class Agent {
   #underlay: Underlay = { names: [], mtu: 0 };
   #underlayOf = '';
   #serving = false;
+  #told: ReadonlySet<string> = new Set();
   /** Brings gauges up to date that only a scrape asks for. */
   #measure: () => void = () => undefined;
 
@@ -128,11 +129,11 @@ class Agent {
         this.#measure();
         return this.#metrics.registry.metrics();
       },
-      notReady: () => (this.#serving ? undefined : this.#waitsFor()),
+      notReady: () => (this.#serving ? undefined : this.#observer.missing),
     });
     try {
       this.#observer.start(signal);
-      await this.#observer.until(() => (this.#waitsFor() === undefined ? true : undefined), signal);
+      await this.#observer.until(() => (this.#observer.missing === undefined ? true : undefined), signal);
       this.#book.reserve(this.#leases.addresses());
       await this.#enforceFirst(signal);
       this.#network.restore();
@@ -190,18 +191,11 @@ class Agent {
     }
   }
 
-  #waitsFor(): string | undefined {
-    if (!this.#observer.synced) return 'waits for the API server';
-    if (this.#observer.network === undefined) return "waits for the cluster's Network object `default`";
-    if (this.#observer.host === undefined) return `waits for the controller to make the Host ${this.#o.node}`;
-    return undefined;
-  }
-
   /** Why no ADD at all could succeed; one full segment is no reason, since its pods go to the shared pool. */
   #status(): CniError | undefined {
     const { network, host } = this.#observer;
     if (!this.#serving || network === undefined || host === undefined) {
-      return cniError('notAvailable', `the agent ${this.#waitsFor() ?? 'is starting'}`);
+      return cniError('notAvailable', `the agent ${this.#observer.missing ?? 'is starting'}`);
     }
     if (this.#book.full(network.plans, host.id)) {
       return cniError('notAvailable', `no address is left on this host: its shared pool is full`);
@@ -254,6 +248,7 @@ class Agent {
 
   #applied(snapshot: Snapshot, desired: Desired): void {
     this.#observer.watchPeers(desired.peerWatches);
+    this.#warn(desired.warnings);
     this.#metrics.peerWatches.set(desired.peerWatches.length);
     this.#measure = () => {
       const { use } = useOf(snapshot);
@@ -261,6 +256,16 @@ class Agent {
       this.#metrics.endpoints.set({ kind: 'pool' }, use.pool);
     };
     this.#reporter.update({ exceptions: desired.exceptions, use: () => useOf(snapshot) });
+  }
+
+  /** Tells what works less well than it should, once for as long as it lasts. */
+  #warn(warnings: Desired['warnings']): void {
+    const told = new Set(warnings.map(({ object, message }) => `${object}: ${message}`));
+    for (const { reason, object, message } of warnings) {
+      if (!this.#told.has(`${object}: ${message}`)) this.#o.log.warn({ reason, object }, message);
+    }
+    this.#told = told;
+    this.#metrics.warnings.set(told.size);
   }
 
   /** Notes up to which version everything is in force, here and, as far as it depends on us, on other hosts. */

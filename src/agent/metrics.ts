@@ -33,7 +33,7 @@ export class AgentMetrics {
   });
   readonly nftTransactions = new Counter({
     name: 'romana_agent_nft_transactions_total',
-    help: 'Transactions that changed our table, by kind: delta or whole.',
+    help: 'Transactions that changed our table, by kind: elements, delta or whole.',
     labelNames: ['kind'],
     registers: [this.registry],
   });
@@ -60,6 +60,11 @@ export class AgentMetrics {
   readonly appliedVersion = new Gauge({
     name: 'romana_agent_applied_resource_version',
     help: 'Everything that the API server had up to this resource version is in the kernel; 0 before the first time.',
+    registers: [this.registry],
+  });
+  readonly warnings = new Gauge({
+    name: 'romana_agent_warnings',
+    help: 'Things that work less well than they should; the log says which.',
     registers: [this.registry],
   });
   readonly peerWatches = new Gauge({

@@ -1,3 +1,4 @@
+import { formatPlan, hostRange, maxHost } from '../addr/plan.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { commonVersion, Reflector } from '../kube/reflector.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -42,6 +43,7 @@ export class Observer {
   /** Local pods as last seen, by uid: a pod deleted by force keeps its labels until its sandbox is gone. */
   readonly #seen = new Map<string, Pod>();
   readonly #policies = new WeakMap<DemoPolicy, Policy>();
+  #network: Network | undefined;
   #signal: AbortSignal | undefined;
 
   constructor(options: ObserverOptions) {
@@ -70,9 +72,28 @@ export class Observer {
     return commonVersion([...this.#all(), ...[...this.#peerWatches.values()].map(({ pods }) => pods)]);
   }
 
-  /** The cluster's Network, once known. */
+  /**
+   * The cluster's Network as this host may act on it: the newest whose plans give the ranges that its Host holds. One
+   * whose plans were changed under living hosts is refused by the controller, and by each agent here; the last good
+   * one stays in force.
+   */
   get network(): Network | undefined {
-    return this.#networks.store.get(NETWORK);
+    const newest = this.#networks.store.get(NETWORK);
+    if (newest !== this.#network && newest !== undefined && this.host !== undefined && fits(newest, this.host)) {
+      this.#network = newest;
+    }
+    return this.#network;
+  }
+
+  /** What is still missing, or wrong, before verdicts can be decided; undefined when nothing is. */
+  get missing(): string | undefined {
+    if (!this.synced) return 'waits for the API server';
+    const newest = this.#networks.store.get(NETWORK);
+    if (newest === undefined) return `waits for the cluster's Network object '${NETWORK}'`;
+    if (this.host === undefined) return `waits for the controller to make the Host ${this.#options.node}`;
+    if (this.network !== undefined) return undefined;
+    const plans = newest.plans.map(formatPlan).join(' and ');
+    return `the Network's plans ${plans} do not give the ranges of Host ${this.#options.node}, ${this.host.ranges.join(' and ')}; put the plans back`;
   }
 
   /** This node's Host, once the controller has made it. */
@@ -181,4 +202,14 @@ export class Observer {
     this.#policies.set(demo, policy);
     return policy;
   }
+}
+
+/** Whether the plans of `network` give exactly the ranges of `host`. */
+function fits({ plans }: Network, host: Host): boolean {
+  if (plans.some((plan) => host.id > maxHost(plan))) return false;
+  return sorted(plans.map((plan) => hostRange(plan, host.id))) === sorted(host.ranges);
+}
+
+function sorted(ranges: readonly string[]): string {
+  return [...ranges].sort().join(' ');
 }

@@ -1,7 +1,7 @@
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { deltaText } from '../nft/delta.ts';
+import { deltaText, elementDelta } from '../nft/delta.ts';
 import type { Nft } from '../nft/nft.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
 import { replaceText } from '../nft/text.ts';
@@ -130,11 +130,9 @@ export class Reconciler {
     const { nft, metrics } = this.#options;
     const before = this.#inForce?.ruleset;
     if (before !== undefined) {
-      const text = deltaText(before, ruleset);
-      if (text === '') return;
       try {
-        nft.run(text);
-        metrics.nftTransactions.inc({ kind: 'delta' });
+        const kind = this.#change(before, ruleset);
+        if (kind !== undefined) metrics.nftTransactions.inc({ kind });
         return;
       } catch (error) {
         // The table is not as we left it, or libnftables refuses the step: put it whole.
@@ -149,6 +147,18 @@ export class Reconciler {
       metrics.nftErrors.inc();
       throw error;
     }
+  }
+
+  /** Makes `after` of `before` in the kernel; by which way, undefined when they do not differ. */
+  #change(before: Ruleset, after: Ruleset): 'elements' | 'delta' | undefined {
+    const { nft } = this.#options;
+    const changes = elementDelta(before, after);
+    if (changes?.length === 0) return undefined;
+    if (changes !== undefined && nft.change(after.table, changes)) return 'elements';
+    const text = deltaText(before, after);
+    if (text === '') return undefined;
+    nft.run(text);
+    return 'delta';
   }
 
   #turned(before: { ruleset: Ruleset; snapshot: Snapshot }, ruleset: Ruleset, snapshot: Snapshot): boolean {

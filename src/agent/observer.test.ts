@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+
+import { FakeKubeClient } from '../kube/fake-client.ts';
+import { systemClock } from '../lib/clock.ts';
+import { silentLog } from '../lib/log.ts';
+import { waitFor } from '../lib/wait-for.ts';
+import { HOSTS, NAMESPACES, NETWORKS, PODS } from '../objects/resources.ts';
+import { Observer } from './observer.ts';
+
+const NETWORK = {
+  apiVersion: 'romana.io/v1',
+  kind: 'Network',
+  metadata: { name: 'default' },
+  spec: { plans: [{ cidr: '10.0.0.0/8', hostBits: 8, tenantBits: 4, segmentBits: 4, endpointBits: 8 }] },
+};
+const HOST = {
+  apiVersion: 'romana.io/v1',
+  kind: 'Host',
+  metadata: { name: 'minion1' },
+  spec: { id: 1, ranges: ['10.1.0.0/16'], addresses: ['192.168.99.11'] },
+};
+
+function pod(name: string, nodeName = 'minion1', labels: object = {}): object {
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'a', labels }, spec: { nodeName } };
+}
+
+async function watching(t: TestContext): Promise<{ client: FakeKubeClient; observer: Observer }> {
+  const client = new FakeKubeClient();
+  const end = new AbortController();
+  t.after(() => end.abort());
+  const observer = new Observer({
+    client,
+    node: 'minion1',
+    clock: systemClock,
+    log: silentLog,
+    onChange: () => undefined,
+  });
+  observer.start(end.signal);
+  await waitFor('the first lists', () => observer.synced);
+  return { client, observer };
+}
+
+test('Observer.missing says what is waited for, one thing after the other', async (t) => {
+  const { client, observer } = await watching(t);
+  assert.match(observer.missing ?? '', /waits for the cluster's Network object 'default'/);
+  await client.create(NETWORKS, NETWORK);
+  await waitFor('the Network', () => /waits for the controller to make the Host minion1/.test(observer.missing ?? ''));
+  await client.create(HOSTS, HOST);
+  await waitFor('the Host', () => observer.missing === undefined);
+  assert.equal(observer.network?.plans[0]?.cidr, '10.0.0.0/8');
+});
+
+test('Observer.network keeps the last plans that fit the Host when somebody changes them under it', async (t) => {
+  const { client, observer } = await watching(t);
+  await client.create(NETWORKS, NETWORK);
+  await client.create(HOSTS, HOST);
+  await waitFor('both', () => observer.missing === undefined);
+  const other = { cidr: '10.0.0.0/8', hostBits: 4, tenantBits: 8, segmentBits: 4, endpointBits: 8 };
+  await client.patch(NETWORKS, 'default', { spec: { plans: [other] } });
+  await client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'later' } });
+  await waitFor('what came later', () => observer.namespaces.store.has('later'));
+  assert.equal(observer.network?.plans[0]?.hostBits, 8);
+
+  const fresh = await (async () => {
+    const again = new Observer({
+      client,
+      node: 'minion1',
+      clock: systemClock,
+      log: silentLog,
+      onChange: () => undefined,
+    });
+    const end = new AbortController();
+    t.after(() => end.abort());
+    again.start(end.signal);
+    await waitFor('the lists', () => again.synced);
+    return again;
+  })();
+  assert.match(fresh.missing ?? '', /do not give the ranges of Host minion1, 10\.1\.0\.0\/16; put the plans back/);
+});
+
+test('Observer remembers a pod that was deleted by force while its lease is there', async (t) => {
+  const { client, observer } = await watching(t);
+  await client.create(NETWORKS, NETWORK);
+  await client.create(HOSTS, HOST);
+  const { uid } = ((await client.create(PODS, pod('p'))) as { metadata: { uid: string } }).metadata;
+  await waitFor('the pod', () => observer.missing === undefined && observer.podByUid(uid) !== undefined);
+  await client.delete(PODS, 'p', { namespace: 'a' });
+  await waitFor('its end', () => observer.pods.store.size === 0);
+  const lease = { uid } as Parameters<Observer['snapshot']>[0][number];
+  assert.ok(observer.snapshot([lease], [])?.localPods.has(uid));
+  assert.ok(!observer.snapshot([], [])?.localPods.has(uid));
+});
+
+test('Observer.watchPeers watches just the pods that are asked for, and stops', async (t) => {
+  const { client, observer } = await watching(t);
+  await client.create(NETWORKS, NETWORK);
+  await client.create(HOSTS, HOST);
+  await client.create(PODS, pod('x', 'minion2', { app: 'x' }));
+  await client.create(PODS, pod('y', 'minion2', { app: 'y' }));
+  observer.watchPeers([{ namespace: 'a', selector: 'app=x' }]);
+  const peers = (): unknown[] => (observer.snapshot([], [])?.peerPods ?? []).map(({ meta }) => meta.name);
+  await waitFor('the peer', () => peers().length > 0);
+  assert.deepEqual(peers(), ['x']);
+  observer.watchPeers([]);
+  assert.deepEqual(peers(), []);
+});
