@@ -26,13 +26,16 @@ export interface BenchClusterOptions {
   readonly address: string;
 }
 
+/** The policy that selects every pod: the founding page's. */
+export const POLICY = 'pol1';
+
 const NODE = 'bench';
 const NAMESPACE = 'tenant-a';
 const READY_MS = 20_000;
 
 /**
- * Starts API server and agent in the network namespace of this process, with pods in an isolated namespace under the
- * founding page's policy. What the controller would write is written here.
+ * Starts API server and agent in the network namespace of this process, with pods in an isolated namespace, all of
+ * them selected by the founding page's policy. What the controller would write is written here.
  */
 export async function startCluster(options: BenchClusterOptions): Promise<BenchCluster> {
   const token = randomBytes(16).toString('hex');
@@ -77,7 +80,7 @@ async function makeObjects(client: HttpKubeClient, options: BenchClusterOptions)
     {
       apiVersion: 'demo.romana.io/v1',
       kind: 'NetworkPolicy',
-      metadata: { name: 'pol1' },
+      metadata: { name: POLICY },
       spec: {
         podSelector: { segment: 'backend' },
         allowIncoming: { toPorts: [{ port: 80, protocol: 'TCP' }], from: [{ pods: { segment: 'frontend' } }] },
@@ -99,7 +102,7 @@ async function makePod(client: HttpKubeClient, n: number): Promise<string> {
     {
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name, labels: { segment: n % 2 === 0 ? 'backend' : 'frontend' } },
+      metadata: { name, labels: { segment: 'backend' } },
       spec: { nodeName: NODE, containers: [{ name: 'main', image: 'nginx' }] },
     },
     NAMESPACE,

@@ -3,33 +3,31 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { waitFor } from '../src/lib/wait-for.ts';
-import type { Contender, Sandbox } from './cni-call.ts';
-import { startCluster } from './cni-cluster.ts';
-import { type Round, race } from './cni-race.ts';
-import { type Spread, ratios, spread, table } from './statistics.ts';
+import { Caller, type Contender, type Sandbox } from './cni-call.ts';
+import { POLICY, startCluster } from './cni-cluster.ts';
+import { race } from './cni-race.ts';
+import { cniReport, cniTable } from './cni-report.ts';
 
 // CNI ADD and DEL, one at a time and in parallel, against the standard plugins ptp and host-local. All of it in
-// network, mount and PID namespaces of its own, which end with it. For the goals see GOALS below.
-//   node bench/cni.ts [--json FILE] [--rounds N] [--pods N] [--lanes N] [--plugins DIR] [--launcher FILE]
+// network, mount and PID namespaces of its own, which end with it. For the goals see cni-report.ts.
+//   node bench/cni.ts [--json FILE] [--rounds N] [--pods N] [--lanes N] [--peer NAME=DIR]... [--launcher FILE]
 
 const CHECKOUT = fileURLToPath(new URL('..', import.meta.url));
 const ADDRESS = '192.168.99.10';
-const PLACE = { plugins: '/run/bench/bin', configuration: '/run/bench/net.d', hostLocal: '/run/bench/host-local' };
+/** Calls are waited for without a limit of their own; no bench takes so long. */
+const LIMIT_MS = 20 * 60_000;
+const PLACE = {
+  plugins: '/run/bench/bin',
+  configuration: '/run/bench/net.d',
+  hostLocal: '/run/bench/host-local',
+  calls: '/run/bench/calls',
+};
 
-/** What is compared, whether less is better, and the goal for the median of ours by theirs. */
-const GOALS = [
-  { key: 'addMs', what: 'ADD, one at a time', unit: 'ms', goal: 0.5, less: true },
-  { key: 'delMs', what: 'DEL, one at a time', unit: 'ms', goal: 0.25, less: true },
-  { key: 'parallelAdds', what: 'ADD, in parallel', unit: '/s', goal: undefined, less: false },
-  { key: 'parallelDels', what: 'DEL, in parallel', unit: '/s', goal: undefined, less: false },
-  { key: 'parallelPods', what: 'ADD and DEL, in parallel', unit: '/s', goal: 2, less: false },
-] as const satisfies readonly {
-  key: keyof Round;
-  what: string;
-  unit: string;
-  goal: number | undefined;
-  less: boolean;
-}[];
+/** The contender that goals are judged by, and the one that is shown beside it where Go can build it. */
+const PEERS = [
+  { script: 'cni-plugins.sh', label: "Debian's", needed: true },
+  { script: 'cni-plugins-go.sh', label: 'newest', needed: false },
+] as const;
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +35,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '7' },
     pods: { type: 'string', default: '40' },
     lanes: { type: 'string', default: '8' },
-    plugins: { type: 'string', default: '' },
+    peer: { type: 'string', multiple: true, default: [] },
     launcher: { type: 'string', default: `${CHECKOUT}.cache/launcher/romana` },
     inside: { type: 'boolean', default: false },
   },
@@ -53,13 +51,16 @@ function outside(): number {
     return 1;
   }
   const args = process.argv.slice(2);
-  if (values.plugins === '') {
-    const found = spawnSync('sh', [`${CHECKOUT}bench/cni-plugins.sh`, `${CHECKOUT}.cache`], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    if (found.status !== 0) return 1;
-    args.push('--plugins', found.stdout.trim());
+  if (values.peer.length === 0) {
+    for (const { script, label, needed } of PEERS) {
+      const found = spawnSync('sh', [`${CHECKOUT}bench/${script}`, `${CHECKOUT}.cache`], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const [folder = '', version] = found.stdout.trim().split('\n');
+      if (needed && found.status !== 0) return 1;
+      if (folder !== '') args.push('--peer', `${label} ptp ${version}=${folder}`);
+    }
   }
   if (!existsSync(values.launcher)) {
     const built = spawnSync(`${CHECKOUT}launcher/build.sh`, [values.launcher], { stdio: 'inherit' });
@@ -67,7 +68,7 @@ function outside(): number {
   }
   const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const again = [...namespaces, process.execPath, fileURLToPath(import.meta.url), '--inside', ...args];
-  return spawnSync('unshare', again, { stdio: 'inherit' }).status ?? 1;
+  return spawnSync('unshare', again, { stdio: 'inherit', timeout: LIMIT_MS, killSignal: 'SIGKILL' }).status ?? 1;
 }
 
 async function inside(): Promise<void> {
@@ -92,16 +93,29 @@ async function inside(): Promise<void> {
       netns: `/run/netns/pod${n}`,
       args,
     }));
-    const [ours, theirs] = [romana(), ptp()];
-    const results = await race({
-      contenders: [theirs, ours],
+    const ours = romana();
+    const peers = values.peer.map((text) => ptp(text));
+    const caller = new Caller(PLACE.calls);
+    provePolicy(caller, ours, sandboxes);
+    const result = await race({
+      caller,
+      contenders: [...peers, ours],
       sandboxes,
       rounds: Number(values.rounds),
       lanes: Number(values.lanes),
       settle,
       progress: (text) => process.stderr.write(`bench/cni: ${text}\n`),
     });
-    report(results.get(ours.name) ?? [], results.get(theirs.name) ?? []);
+    const report = cniReport(
+      result,
+      ours.name,
+      peers.map(({ name }) => name),
+    );
+    process.stdout.write(
+      `CNI, ${pods} pods in an isolated namespace, each under a policy; in parallel: ${values.lanes} at a time; ` +
+        `${values.rounds} rounds\n${cniTable(report)}\n`,
+    );
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
   } finally {
     await cluster.stop();
   }
@@ -115,11 +129,36 @@ function romana(): Contender {
  * The standard plugins with IPv4 alone, although our pods get both families: with an IPv6 range ptp waits 1.7 s for
  * duplicate address detection, and there would be nothing to compare.
  */
-function ptp(): Contender {
+function ptp(peer: string): Contender {
+  const [name = '', plugins = ''] = peer.split('=');
   const ranges = [[{ subnet: '10.99.0.0/16' }]];
-  const ipam = { type: 'host-local', dataDir: PLACE.hostLocal, ranges, routes: [{ dst: '0.0.0.0/0' }] };
+  const dataDir = `${PLACE.hostLocal}/${name.replaceAll(/\W/g, '-')}`;
+  const ipam = { type: 'host-local', dataDir, ranges, routes: [{ dst: '0.0.0.0/0' }] };
   const config = { cniVersion: '1.0.0', name: 'ptp', type: 'ptp', ipam };
-  return { name: 'ptp + host-local', plugins: values.plugins, config };
+  return { name, plugins, config };
+}
+
+/**
+ * Policy is in what is measured: at the answer to an ADD the kernel has the pod's endpoint, the chain of the policy
+ * that selects it and the map elements that lead there. @throws Error saying what it lacks.
+ */
+function provePolicy(caller: Caller, ours: Contender, sandboxes: readonly Sandbox[]): void {
+  const [sandbox] = sandboxes;
+  if (sandbox === undefined) throw new Error('no pods, nothing to measure');
+  const answer = JSON.parse(caller.alone(ours, 'ADD', sandbox).said) as {
+    readonly ips: { readonly address: string }[];
+  };
+  const rules = run('nft', 'list', 'table', 'inet', 'romana');
+  caller.alone(ours, 'DEL', sandbox);
+  for (const { address } of answer.ips) {
+    const pod = RegExp.escape(address.replace(/\/.*/, ''));
+    const chain = new RegExp(`[ ,]${pod} : jump ([-\\w]+)`).exec(rules)?.[1];
+    if (chain === undefined) throw new Error(`the answer to ADD came before ${address} was in a map of policies`);
+    if (!new RegExp(`chain ${chain} \\{\\s+comment "[^"]*${POLICY}`).test(rules))
+      throw new Error(`the chain ${chain} of ${address} is not that of the policy ${POLICY}:\n${rules}`);
+    if (!new RegExp(`"roma\\w+" \\. ${pod}\\b`).test(rules))
+      throw new Error(`the answer to ADD came before ${address} was among the endpoints:\n${rules}`);
+  }
 }
 
 /** The kernel takes our links away after the answer; what that costs must not fall on the others. */
@@ -130,32 +169,8 @@ async function settle(): Promise<void> {
   );
 }
 
-function report(ours: readonly Round[], theirs: readonly Round[]): void {
-  const rows = GOALS.map(({ key, what, unit, goal, less }) => {
-    const mine = ours.map((round) => round[key]);
-    const other = theirs.map((round) => round[key]);
-    const ratio = ratios(mine, other);
-    const met = goal === undefined ? undefined : less ? ratio.median <= goal : ratio.median >= goal;
-    return { key, what, unit, goal, less, met, romana: spread(mine), ptp: spread(other), ratio };
-  });
-  const cells = rows.map(({ what, unit, goal, less, met, romana, ptp, ratio }) => [
-    `${what} (${unit})`,
-    text(romana),
-    text(ptp),
-    text(ratio),
-    goal === undefined ? '' : `${less ? 'at most' : 'at least'} ${goal}: ${met === true ? 'met' : 'not met'}`,
-  ]);
-  const head = [`${values.lanes} lanes, ${values.pods} pods`, 'romana', 'ptp + host-local', 'ratio', 'goal'];
-  process.stdout.write(`CNI: min, median, max of ${values.rounds} rounds\n${table([head, ...cells])}\n`);
-  if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify({ bench: 'cni', rows }, undefined, 2)}\n`);
-}
-
-function text({ min, median, max }: Spread): string {
-  return [min, median, max].map((value) => value.toPrecision(3)).join(' ');
-}
-
-function run(command: string, ...args: readonly string[]): void {
+function run(command: string, ...args: readonly string[]): string {
   const ended = spawnSync(command, args, { encoding: 'utf8' });
   if (ended.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${ended.stderr.trim()}`);
+  return ended.stdout;
 }
