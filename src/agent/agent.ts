@@ -240,7 +240,7 @@ class Agent {
     };
     const { cut, pardon } = findRevocations(this.#conntrack.list(), bench);
     if (cut.length > 0) this.#conntrack.setMark(cut, REVOKED_MARK, REVOKED_MARK);
-    if (pardon.length > 0) this.#conntrack.remove(pardon);
+    if (pardon.length > 0) this.#conntrack.setMark(pardon, 0, REVOKED_MARK);
     this.#metrics.revoked.inc(cut.length);
     this.#metrics.pardoned.inc(pardon.length);
     if (cut.length > 0) this.#o.log.info({ connections: cut.length }, 'cuts connections that policy forbids now');

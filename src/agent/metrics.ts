@@ -54,7 +54,7 @@ export class AgentMetrics {
   });
   readonly pardoned = new Counter({
     name: 'romana_agent_connections_pardoned_total',
-    help: 'Cut connections to be judged anew because policy allows them again.',
+    help: 'Cut connections that go on because policy allows them again.',
     registers: [this.registry],
   });
   readonly appliedVersion = new Gauge({

@@ -17,7 +17,7 @@ export interface Bench {
 export interface Revocation {
   /** Forbidden now and not marked yet. */
   readonly cut: readonly ConntrackEntry[];
-  /** Marked, but allowed again: their entries go, so that the next packet is judged anew. */
+  /** Marked, but allowed again: without the mark they go on. (TCP could not begin anew in the middle, without a SYN.) */
   readonly pardon: readonly ConntrackEntry[];
 }
 
