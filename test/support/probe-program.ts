@@ -152,7 +152,8 @@ function exchange({ handle, text, timeoutMs }: Extract<Request, { do: 'exchange'
 
 function udp(request: UdpRequest): Promise<Reach> {
   const { address, port, source, sourcePort = 0, text } = request;
-  const socket = dgram.createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  // Of its own family alone, so that both can have one source port at once.
+  const socket = dgram.createSocket(address.includes(':') ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
   return new Promise<Reach>((resolve, reject) => {
     const stop = attempt(request, () => resolve('timeout'));
     socket.once('message', () => resolve('open'));

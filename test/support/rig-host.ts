@@ -115,11 +115,11 @@ export class RigHost {
     await waitFor(
       `the agent of ${this.name} to be ready`,
       async () => {
-        if (agent.exitCode !== null) throw new Error(`the agent of ${this.name} has ended: ${this.log}`);
-        return (await this.#get('readyz')) === 'ok\n';
+        return agent.exitCode !== null || (await this.#get('readyz')) === 'ok\n';
       },
       { everyMs: 20 },
     );
+    if (agent.exitCode !== null) throw new Error(`the agent of ${this.name} has ended: ${this.log}`);
   }
 
   /** Ends the agent by a signal and waits for its end. */
@@ -172,7 +172,8 @@ export class RigHost {
       run('ip', '-brief', 'link').replaceAll(/ +$/gm, ''),
       ...['-4', '-6'].map((family) => run('ip', family, 'route', 'show', 'table', 'all', 'proto', '82')),
       run('ip', 'neighbour', 'show', 'nud', 'permanent'),
-      run('nft', 'list', 'table', 'inet', 'romana'),
+      // In the order of their making, which says nothing.
+      ...run('nft', 'list', 'table', 'inet', 'romana').split('\n\n').sort(),
       ...names.map((name) => `${name}: ${readFileSync(join(leases, name), 'utf8')}`),
     ].join('\n');
   }
