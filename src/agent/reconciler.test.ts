@@ -60,6 +60,25 @@ void test('Reconciler puts the table whole at first, then deltas, and nothing wh
   await reconciler.stop();
 });
 
+void test('Reconciler changes elements alone as such, and everything else as text', async () => {
+  const { reconciler, nft, see } = rig();
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  see(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND] }));
+  await reconciler.commit();
+  assert.deepEqual([nft.transactions.length, nft.elementTransactions], [2, 1]);
+  see(snapshotOf({ ...WORLD, pods: [BACKEND, SECOND], policies: [pol1('tenant-a')] }));
+  await reconciler.commit();
+  see(snapshotOf({ ...WORLD, pods: [BACKEND], policies: [pol1('tenant-a')] }));
+  await reconciler.commit();
+  assert.deepEqual([nft.transactions.length, nft.elementTransactions], [4, 2]);
+  assert.equal(
+    nft.list('romana'),
+    rulesetText(plan(snapshotOf({ ...WORLD, pods: [BACKEND], policies: [pol1('tenant-a')] })).ruleset),
+  );
+  await reconciler.stop();
+});
+
 void test('Reconciler replaces the table whole when somebody else flushed it', async () => {
   const { reconciler, nft, see } = rig();
   see(snapshotOf(WORLD));

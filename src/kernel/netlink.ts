@@ -76,10 +76,33 @@ export class NetlinkSocket {
     let first: KernelError | undefined;
     for (const chunk of this.#frameAll(requests)) {
       send(this.#fd, chunk.bytes);
-      const failed = this.#collect(requests, chunk, onReply);
+      const failed = this.#collect(requests, chunk, { onReply });
       first ??= failed;
     }
     if (first !== undefined) throw first;
+  }
+
+  /**
+   * Sends `requests` between the `begin` and `end` of a batch of nfnetlink: all of them or none. A failure of `begin` is
+   * one of the whole, which the kernel may find as late as when it commits (nfnetlink_rcv_batch of nfnetlink.c).
+   *
+   * @throws KernelError of the first request that failed; EMSGSIZE when all does not fit one datagram of 64 KiB.
+   */
+  transaction(begin: NetlinkRequest, requests: readonly NetlinkRequest[], end: NetlinkRequest): void {
+    const said = [begin, ...requests];
+    // The kernel reports failures in order, those too that no acknowledgement was asked of, so that of the last ends
+    // the list. Before 6.10 it had none for the end.
+    const frames = said.map((request, index) =>
+      frame(request, this.#nextSequence(), index === requests.length ? NLM_F_ACK : 0),
+    );
+    const lastSequence = this.#sequence;
+    const bytes = Buffer.concat([...frames, frame(end, this.#nextSequence(), 0)]);
+    if (bytes.length > MAX_SEND_BYTES) {
+      throw new KernelError(begin.what, constants.errno.EMSGSIZE, `${bytes.length} bytes in one transaction`);
+    }
+    send(this.#fd, bytes);
+    const failed = this.#collect(said, { from: 0, count: said.length, lastSequence }, { whole: true });
+    if (failed !== undefined) throw failed;
   }
 
   /**
@@ -90,7 +113,7 @@ export class NetlinkSocket {
     let first: KernelError | undefined;
     for (const chunk of this.#frameAll(requests)) {
       await sendAsync(this.#fd, chunk.bytes);
-      const failed = this.#collect(requests, chunk, onReply);
+      const failed = this.#collect(requests, chunk, { onReply });
       first ??= failed;
     }
     if (first !== undefined) throw first;
@@ -141,8 +164,16 @@ export class NetlinkSocket {
     return chunks;
   }
 
-  /** Reads until the acknowledgement of the chunk's last request; the first failure that is not tolerated. */
-  #collect(requests: readonly NetlinkRequest[], chunk: Chunk, onReply: OnReply | undefined): KernelError | undefined {
+  /**
+   * Reads until the acknowledgement of the chunk's last request; the first failure that is not tolerated.
+   *
+   * @param options.whole that the first request is about all of them: when it failed, there may be no word on the others.
+   */
+  #collect(
+    requests: readonly NetlinkRequest[],
+    chunk: Omit<Chunk, 'bytes'>,
+    { onReply, whole = false }: { readonly onReply?: OnReply | undefined; readonly whole?: boolean },
+  ): KernelError | undefined {
     let first: KernelError | undefined;
     for (;;) {
       const length = this.#receive(requests[chunk.from]?.what ?? 'talk to the kernel');
@@ -153,7 +184,7 @@ export class NetlinkSocket {
         const index = chunk.from + chunk.count - 1 - back;
         if (message.type === NLMSG_ERROR) {
           first ??= failure(requests[index], message);
-          if (back === 0) return first;
+          if (back === 0 || (whole && index === 0)) return first;
         } else {
           onReply?.(message, index);
         }

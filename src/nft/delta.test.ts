@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import * as fc from 'fast-check';
-import { deltaText } from './delta.ts';
+import { deltaText, elementDelta } from './delta.ts';
 import { FakeNft } from './fake-nft.ts';
 import { emptyRuleset } from './ruleset.ts';
 import type { NftChain, NftSet, Ruleset } from './ruleset.ts';
@@ -124,6 +124,68 @@ test('deltaText refuses to make one table of another', () => {
   assert.throws(() => deltaText(emptyRuleset('a'), emptyRuleset('b')), RangeError);
 });
 
+test('elementDelta makes the one of the other when only elements differ', () => {
+  fc.assert(
+    fc.property(rulesets, rulesets, (before, other) => {
+      const after = { ...before, sets: new Map(before.sets) };
+      for (const [name, set] of before.sets) {
+        const { elements } = other.sets.get(name) ?? set;
+        // What a map of the other leads to may not be here.
+        if (set.flags.length > 0 || !leadsInto(before, elements) || elements.has('tcp . 80-90')) continue;
+        after.sets.set(name, { ...set, elements });
+      }
+      const changes = elementDelta(before, after) ?? assert.fail(deltaText(before, after));
+      const nft = new FakeNft();
+      nft.run(replaceText(before));
+      assert.equal(nft.change('romana', changes), true);
+      assert.deepEqual(nft.ruleset('romana'), after);
+    }),
+  );
+});
+
+test('elementDelta is undefined when the delta has more than elements', () => {
+  fc.assert(
+    fc.property(rulesets, rulesets, (before, after) => {
+      const lines = deltaText(before, after).split('\n').slice(0, -1);
+      const more = lines.some((line) => !/^(?:add|delete) element /.test(line));
+      if (more) assert.equal(elementDelta(before, after), undefined);
+    }),
+  );
+});
+
+test('elementDelta leaves intervals to text, but only when they change', () => {
+  const ranges = (...elements: string[]): NftSet => set('ipv4_addr', elements, ['interval']);
+  const before = ruleset({ hosts: ranges('10.1.0.0/16'), s: set('ipv4_addr', []) }, {});
+  assert.equal(elementDelta(before, ruleset({ hosts: ranges('10.2.0.0/16'), s: set('ipv4_addr', []) }, {})), undefined);
+  assert.deepEqual(
+    elementDelta(before, ruleset({ hosts: ranges('10.1.0.0/16'), s: set('ipv4_addr', ['10.0.0.3']) }, {})),
+    [{ set: 's', type: 'ipv4_addr', op: 'add', key: '10.0.0.3', value: '' }],
+  );
+});
+
+test('elementDelta is empty for equal rulesets', () => {
+  fc.assert(fc.property(rulesets, (r) => elementDelta(r, structuredClone(r))?.length === 0));
+});
+
+test('elementDelta takes a key out and puts it in again when what a map gives for it changes', () => {
+  const chains = { a: { rules: ['drop'] }, b: { rules: ['drop'] } };
+  const change = { set: 'lead', type: 'ipv4_addr : verdict', key: '10.0.0.3' };
+  assert.deepEqual(
+    elementDelta(
+      ruleset({ lead: verdictMap({ '10.0.0.3': 'a' }) }, chains),
+      ruleset({ lead: verdictMap({ '10.0.0.3': 'b' }) }, chains),
+    ),
+    [
+      { ...change, op: 'delete', value: '' },
+      { ...change, op: 'add', value: 'jump b' },
+    ],
+  );
+});
+
+test('elementDelta refuses to make one table of another', () => {
+  assert.throws(() => elementDelta(emptyRuleset('a'), emptyRuleset('b')), RangeError);
+});
+
 test('R12: what deltaText leaves in the kernel is listed by nft(8) as if it had been loaded afresh', (t) => {
   const namespace = `rt-${process.pid}-delta`;
   execFileSync('ip', ['netns', 'add', namespace]);
@@ -146,6 +208,10 @@ test('R12: what deltaText leaves in the kernel is listed by nft(8) as if it had 
     before = after;
   }
 });
+
+function leadsInto({ chains }: Ruleset, elements: NftSet['elements']): boolean {
+  return [...elements.values()].every((value) => value === '' || chains.has(value.slice('jump '.length)));
+}
 
 /** The sets and chains of a listing, each with its elements sorted: their order is that of their making. */
 function blocks(listing: string): string[] {

@@ -1,3 +1,4 @@
+import type { ElementChange } from './element-change.ts';
 import { references, sameChainHead, sameDeclaration } from './ruleset.ts';
 import type { NftChain, NftSet, Ruleset } from './ruleset.ts';
 import { chainStatements, elementText, nameText, replaceText, setStatements } from './text.ts';
@@ -13,12 +14,46 @@ import { chainStatements, elementText, nameText, replaceText, setStatements } fr
  * A chain whose hook or comment changes cannot be changed in place; then the transaction replaces the whole table.
  */
 export function deltaText(before: Ruleset, after: Ruleset): string {
-  if (before.table !== after.table) throw new RangeError(`${before.table} and ${after.table} are different tables`);
+  sameTable(before, after);
   for (const [name, chain] of after.chains) {
     const old = before.chains.get(name);
     if (old !== undefined && !sameChainHead(old, chain)) return replaceText(after);
   }
   return new Delta(before, after).text();
+}
+
+/**
+ * The same change as elements that come and go, when it is nothing else: no chain differs, no set comes, goes or is
+ * declared otherwise, and what differs are elements of sets and maps without flags (an interval is two elements to
+ * nf_tables). Undefined otherwise; then `deltaText` says it.
+ */
+export function elementDelta(before: Ruleset, after: Ruleset): readonly ElementChange[] | undefined {
+  sameTable(before, after);
+  if (!sameChains(before.chains, after.chains) || before.sets.size !== after.sets.size) return undefined;
+  const changes: ElementChange[] = [];
+  for (const [set, now] of after.sets) {
+    const old = before.sets.get(set);
+    if (old === now) continue;
+    if (old === undefined || !sameDeclaration(old, now)) return undefined;
+    const { gone, come } = elementsThatDiffer(old.elements, now.elements);
+    if (gone.length + come.length > 0 && (now.flags.length > 0 || now.autoMerge)) return undefined;
+    for (const key of gone) changes.push({ set, type: now.type, op: 'delete', key, value: '' });
+    for (const [key, value] of come) changes.push({ set, type: now.type, op: 'add', key, value });
+  }
+  return changes;
+}
+
+function sameTable(before: Ruleset, after: Ruleset): void {
+  if (before.table !== after.table) throw new RangeError(`${before.table} and ${after.table} are different tables`);
+}
+
+function sameChains(before: Ruleset['chains'], after: Ruleset['chains']): boolean {
+  if (before.size !== after.size) return false;
+  for (const [name, chain] of after) {
+    const old = before.get(name);
+    if (old === undefined || !sameChainHead(old, chain) || !sameRules(old.rules, chain.rules)) return false;
+  }
+  return true;
 }
 
 class Delta {
@@ -95,14 +130,10 @@ class Delta {
   }
 
   #changeElementsOf(name: string, old: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): void {
-    if (old === now) return;
-    const gone: string[] = [];
-    const come: string[] = [];
-    // A key whose value changed goes and comes: nf_tables has no update of an element.
-    for (const [key, value] of old) if (now.get(key) !== value) gone.push(key);
-    for (const [key, value] of now) if (old.get(key) !== value) come.push(elementText(key, value));
+    const { gone, come } = elementsThatDiffer(old, now);
+    const texts = come.map(([key, value]) => elementText(key, value));
     if (gone.length > 0) this.#say(`delete element ${this.#table} ${name} { ${gone.join(', ')} }`);
-    if (come.length > 0) this.#say(`add element ${this.#table} ${name} { ${come.join(', ')} }`);
+    if (texts.length > 0) this.#say(`add element ${this.#table} ${name} { ${texts.join(', ')} }`);
   }
 
   #changeRules(): void {
@@ -131,6 +162,18 @@ class Delta {
     if (set.kind === 'map' && set.elements.size > 0) this.#say(`flush map ${this.#table} ${name}`);
     this.#say(`delete ${set.kind} ${this.#table} ${name}`);
   }
+}
+
+type Elements = NftSet['elements'];
+
+/** The keys to take out and then the elements to put in. A key whose value changed is in both: nf_tables has no update. */
+function elementsThatDiffer(old: Elements, now: Elements): { gone: string[]; come: (readonly [string, string])[] } {
+  const gone: string[] = [];
+  const come: (readonly [string, string])[] = [];
+  if (old === now) return { gone, come };
+  for (const [key, value] of old) if (now.get(key) !== value) gone.push(key);
+  for (const [key, value] of now) if (old.get(key) !== value) come.push([key, value]);
+  return { gone, come };
 }
 
 function sameRules(a: readonly string[], b: readonly string[]): boolean {

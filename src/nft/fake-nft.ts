@@ -1,3 +1,5 @@
+import { changeText, encodeChanges } from './element-change.ts';
+import type { ElementChange } from './element-change.ts';
 import { parseCommands } from './parse-commands.ts';
 import type { Command } from './parse-commands.ts';
 import { NftError } from './nft.ts';
@@ -18,17 +20,35 @@ interface MutableTable {
  */
 export class FakeNft implements Nft {
   #tables = new Map<string, MutableTable>();
-  /** Every transaction that was accepted, the empty ones left out. */
+  /** Every transaction that was accepted, the empty ones left out; one of elements alone as the text that does the same. */
   readonly transactions: string[] = [];
+  /** How many of these came by `change`. */
+  elementTransactions = 0;
 
   run(text: string): void {
     if (text === '') return;
+    this.#transact(text, parseCommands(text));
+  }
+
+  change(table: string, changes: readonly ElementChange[]): boolean {
+    if (encodeChanges(changes) === undefined) return false;
+    if (changes.length === 0) return true;
+    const commands = changes.map(({ set, type, op, key, value }): Command => {
+      const verb = op === 'add' ? 'add element' : 'delete element';
+      return { verb, table, name: set, type, elements: [[key, value]] };
+    });
+    this.#transact(changes.map((change) => `${changeText(table, change)}\n`).join(''), commands);
+    this.elementTransactions += 1;
+    return true;
+  }
+
+  #transact(text: string, commands: readonly Command[]): void {
     const tables = new Map<string, MutableTable>();
     for (const [name, table] of this.#tables) {
       tables.set(name, { sets: new Map(table.sets), chains: new Map(table.chains) });
     }
     try {
-      for (const command of parseCommands(text)) apply(tables, command);
+      for (const command of commands) apply(tables, command);
     } catch (cause) {
       if (!(cause instanceof Refusal)) throw cause;
       throw new NftError(text, `Error: ${cause.message}\n`);
@@ -106,6 +126,9 @@ function changeElements(
   command: Extract<Command, { verb: 'add element' | 'delete element' }>,
 ): void {
   const set = setOf(table, command.name);
+  if (command.type !== undefined && command.type !== set.type) {
+    throw new Refusal(`set ${command.name} is of type ${set.type}, not ${command.type}`);
+  }
   const elements = new Map(set.elements);
   for (const [key, value] of command.elements) {
     if (command.verb === 'delete element') {

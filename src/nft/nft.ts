@@ -1,4 +1,9 @@
-/** The only seam to nftables: text in, text out, as `nft -f -` and `nft list table inet NAME` have it. */
+import type { ElementChange } from './element-change.ts';
+
+/**
+ * The only seam to nftables: text in, text out, as `nft -f -` and `nft list table inet NAME` have it, and a shorter
+ * way for elements, whose cost hardly grows with the table.
+ */
 export interface Nft {
   /**
    * Runs `text` as one transaction: all of it or nothing. The empty text does nothing.
@@ -6,6 +11,16 @@ export interface Nft {
    * @throws NftError with what nftables said
    */
   run(text: string): void;
+
+  /**
+   * Takes elements out of sets and maps of the table `inet NAME` and puts others in, in the order given, as one
+   * transaction: all of it or nothing. No change does nothing.
+   *
+   * @returns false, with nothing done, when there is a change that can't go this way and has to go as text: a type of
+   *   key or a verdict that is not encoded, or too many at once.
+   * @throws NftError with what the kernel said: a set, a chain or an element to delete is not there, an element to add is
+   */
+  change(table: string, changes: readonly ElementChange[]): boolean;
 
   /**
    * The listing of the table `inet NAME`.
@@ -23,8 +38,8 @@ export class NftError extends Error {
   /** What nftables said about it, as it said it. */
   readonly said: string;
 
-  constructor(text: string, said: string) {
-    super(`nftables refused ${summary(text)}: ${said.trim().split('\n', 1)[0] ?? ''}`);
+  constructor(text: string, said: string, options?: ErrorOptions) {
+    super(`nftables refused ${summary(text)}: ${said.trim().split('\n', 1)[0] ?? ''}`, options);
     this.text = text;
     this.said = said;
   }

@@ -14,6 +14,8 @@ export type Command =
   | ({ readonly verb: 'add rule'; readonly rule: string } & In)
   | ({
       readonly verb: 'add element' | 'delete element';
+      /** The type that the set is taken to have, when the command says it; text does not. */
+      readonly type?: string;
       readonly elements: readonly (readonly [string, string])[];
     } & In);
 

@@ -1,0 +1,59 @@
+import { encodeKey } from './element-key.ts';
+import { isName } from './ruleset.ts';
+import { elementText, nameText } from './text.ts';
+
+/** One element that comes into a set or a verdict map that is there already, or goes out of it. */
+export interface ElementChange {
+  readonly set: string;
+  /** The type of the whole set as nft writes it: `ifname . ipv4_addr`, `ipv4_addr : verdict`. */
+  readonly type: string;
+  readonly op: 'add' | 'delete';
+  /** The text of its key. */
+  readonly key: string;
+  /** What a map gives for it; '' in a set, and where it goes. */
+  readonly value: string;
+}
+
+/** The same in the bytes of nf_tables. */
+export interface EncodedChange {
+  readonly set: string;
+  readonly op: 'add' | 'delete';
+  readonly key: Uint8Array;
+  /** The chain that a verdict map jumps to; undefined in a set, and where it goes. */
+  readonly jump: string | undefined;
+}
+
+/**
+ * So many changes at most go as elements alone: a transaction is one datagram, of at most 64 KiB, and a change takes up
+ * to 1,000 bytes of it, most of them for three names of up to 255 (NFT_NAME_MAXLEN).
+ */
+export const MAX_ELEMENT_CHANGES = 64;
+
+/** The changes as nf_tables takes them, undefined when there is one that is not encoded here or there are too many. */
+export function encodeChanges(changes: readonly ElementChange[]): readonly EncodedChange[] | undefined {
+  if (changes.length > MAX_ELEMENT_CHANGES) return undefined;
+  const encoded: EncodedChange[] = [];
+  for (const change of changes) {
+    const one = encodeChange(change);
+    if (one === undefined) return undefined;
+    encoded.push(one);
+  }
+  return encoded;
+}
+
+/** The command of nft(8) that does the same. */
+export function changeText(table: string, { set, op, key, value }: ElementChange): string {
+  const element = op === 'add' ? elementText(key, value) : key;
+  return `${op} element inet ${nameText(table)} ${nameText(set)} { ${element} }`;
+}
+
+function encodeChange({ set, type, op, key, value }: ElementChange): EncodedChange | undefined {
+  const [keyType = '', valueType] = type.split(' : ');
+  const bytes = encodeKey(keyType, key);
+  if (bytes === undefined || (valueType !== undefined && valueType !== 'verdict')) return undefined;
+  if (op === 'delete') return { set, op, key: bytes, jump: undefined };
+  const jump = value.startsWith('jump ') ? value.slice('jump '.length) : undefined;
+  // A set gives nothing, a verdict map a chain to jump to; any other verdict is not written by us.
+  const wanted = valueType === undefined ? value === '' : jump !== undefined && isName(jump);
+  return wanted ? { set, op, key: bytes, jump } : undefined;
+}
