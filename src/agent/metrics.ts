@@ -8,7 +8,7 @@ export class AgentMetrics {
 
   readonly endpoints = new Gauge({
     name: 'romana_agent_endpoints',
-    help: 'Endpoints of this host, by where their address is from.',
+    help: 'Addresses of this host in use, of segments and of the shared pool.',
     labelNames: ['kind'],
     registers: [this.registry],
   });

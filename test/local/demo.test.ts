@@ -18,7 +18,7 @@ interface Ended {
 /** Calls the program as a person does, from the checkout. */
 function romana(words: readonly string[], input = ''): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn('bin/romana', words, { cwd: CHECKOUT, env: { PATH: process.env['PATH'], HOME: '/root' } });
+    const child = spawn(`${CHECKOUT}/bin/romana`, words, { cwd: CHECKOUT, env: { PATH: process.env['PATH'], HOME: '/root' } });
     const said = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => (said[name] += text));
