@@ -129,7 +129,7 @@ class Agent {
         this.#measure();
         return this.#metrics.registry.metrics();
       },
-      notReady: () => (this.#serving ? undefined : this.#observer.missing),
+      notReady: () => (this.#serving ? undefined : (this.#observer.missing ?? 'is starting')),
     });
     try {
       this.#observer.start(signal);

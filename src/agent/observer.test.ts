@@ -5,7 +5,7 @@ import { FakeKubeClient } from '../kube/fake-client.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
-import { HOSTS, NAMESPACES, NETWORKS, PODS } from '../objects/resources.ts';
+import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS } from '../objects/resources.ts';
 import { Observer } from './observer.ts';
 
 const NETWORK = {
@@ -104,4 +104,30 @@ test('Observer.watchPeers watches just the pods that are asked for, and stops', 
   assert.deepEqual(peers(), ['x']);
   observer.watchPeers([]);
   assert.deepEqual(peers(), []);
+});
+
+test('Observer.until looks again when the last of the first lists comes, even if it is empty', async (t) => {
+  const client = new FakeKubeClient();
+  const policies = Promise.withResolvers<void>();
+  const list = client.list.bind(client);
+  client.list = async (resource, options) => {
+    if (resource === DEMO_POLICIES) await policies.promise;
+    return list(resource, options);
+  };
+  const end = new AbortController();
+  t.after(() => end.abort());
+  const observer = new Observer({
+    client,
+    node: 'minion1',
+    clock: systemClock,
+    log: silentLog,
+    onChange: () => undefined,
+  });
+  observer.start(end.signal);
+  const bounded = AbortSignal.any([end.signal, AbortSignal.timeout(5_000)]);
+  const waiting = observer.until(() => (observer.synced ? 'synced' : undefined), bounded);
+  await waitFor('the other lists', () => observer.pods.synced && observer.namespaces.synced);
+  assert.equal(observer.synced, false);
+  policies.resolve();
+  assert.equal(await waiting, 'synced');
 });

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Meta } from '../objects/meta.ts';
 import { apiVersionOf, HOSTS, NAMESPACES, NETWORKS, NODES, TENANTS, type Resource } from '../objects/resources.ts';
 import { isJsonObject } from '../objects/field.ts';
-import { claimName, ID_CLAIMS, idClaimToJson, parseIdClaim } from './id-claim.ts';
+import { claimName, ID_CLAIMS, idClaimToJson, parseIdClaim } from '../objects/id-claim.ts';
 import { networkStatusToJson } from './network-status.ts';
 import { NAMESPACE_UID_ANNOTATION, type Action, type HostSpec } from './state.ts';
 

@@ -5,7 +5,7 @@ import type { Network } from '../objects/network.ts';
 import type { Segment, Tenant } from '../objects/tenant.ts';
 import { pooledPlans, segmentIds, tenantIds } from './id-space.ts';
 import { namedSegments, takesAddress } from './named-segments.ts';
-import type { IdClaim } from './id-claim.ts';
+import type { IdClaim } from '../objects/id-claim.ts';
 import {
   NAMESPACE_UID_ANNOTATION,
   type Action,

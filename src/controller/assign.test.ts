@@ -10,7 +10,7 @@ import { unwrap } from '../lib/result.ts';
 import { applyActions } from './apply.ts';
 import { assign } from './assign.ts';
 import { FakeApi } from './fake-api.ts';
-import { ID_CLAIMS, parseIdClaim } from './id-claim.ts';
+import { ID_CLAIMS, parseIdClaim } from '../objects/id-claim.ts';
 import { advanceReleases, pendingReleases } from './releases.ts';
 
 const SMALL = { cidr: '10.0.0.0/8', hostBits: 2, tenantBits: 2, segmentBits: 2, endpointBits: 18 };

@@ -14,7 +14,7 @@ import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from
 import type { Resource } from '../objects/resources.ts';
 import { assign } from './assign.ts';
 import { Controller } from './controller.ts';
-import { ID_CLAIMS } from './id-claim.ts';
+import { ID_CLAIMS } from '../objects/id-claim.ts';
 import { Observer } from './observer.ts';
 
 const CRDS = join(import.meta.dirname, '../../deploy/crds');

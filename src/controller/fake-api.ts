@@ -10,7 +10,7 @@ import { HOST_REPORTS, HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from 
 import type { Resource } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 import type { Policy } from '../policy/model.ts';
-import { ID_CLAIMS, parseIdClaim } from './id-claim.ts';
+import { ID_CLAIMS, parseIdClaim } from '../objects/id-claim.ts';
 import { parseObservedNetwork } from './network-status.ts';
 import type { ClusterState } from './state.ts';
 

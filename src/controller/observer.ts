@@ -23,7 +23,7 @@ import type { Resource } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
-import { ID_CLAIMS, parseIdClaim } from './id-claim.ts';
+import { ID_CLAIMS, parseIdClaim } from '../objects/id-claim.ts';
 import { parseObservedNetwork } from './network-status.ts';
 import type { ClusterState } from './state.ts';
 

@@ -8,7 +8,7 @@ import { parseTenant } from '../objects/tenant.ts';
 import { applyActions } from './apply.ts';
 import { assign } from './assign.ts';
 import { FakeApi } from './fake-api.ts';
-import { ID_CLAIMS, idClaimToJson, parseIdClaim } from './id-claim.ts';
+import { ID_CLAIMS, idClaimToJson, parseIdClaim } from '../objects/id-claim.ts';
 import type { Action, ClusterState } from './state.ts';
 
 const PLAN = { cidr: '10.0.0.0/8', hostBits: 3, tenantBits: 2, segmentBits: 2, endpointBits: 17 };

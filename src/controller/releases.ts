@@ -1,4 +1,4 @@
-import type { IdClaim } from './id-claim.ts';
+import type { IdClaim } from '../objects/id-claim.ts';
 import type { Action, ClusterState } from './state.ts';
 
 /** How many releases are announced at once: all agents read the announcement. */

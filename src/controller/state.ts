@@ -8,7 +8,7 @@ import type { Node } from '../objects/node.ts';
 import type { Pod } from '../objects/pod.ts';
 import type { Segment, Tenant } from '../objects/tenant.ts';
 import type { Policy } from '../policy/model.ts';
-import type { IdClaim, NewClaim } from './id-claim.ts';
+import type { IdClaim, NewClaim } from '../objects/id-claim.ts';
 import type { NetworkStatus, ObservedNetwork } from './network-status.ts';
 
 /** The annotation of a Tenant that says which namespace of its name it belongs to: that namespace's uid. */

@@ -12,7 +12,7 @@ import {
 } from './api-object.ts';
 import { contentFinalizers } from './builtin-kinds.ts';
 import { apiVersionOf, type Kind } from './kind.ts';
-import { mergePatch } from './merge-patch.ts';
+import { mergePatch } from '../../kube/merge-patch.ts';
 import { checkMetadata } from './metadata.ts';
 import { alreadyExists, badRequest, type Cause, conflict, forbidden, invalid, notFound } from './status-error.ts';
 import type { Store } from './store.ts';

@@ -1,6 +1,6 @@
-import { MAX_ID } from '../objects/host.ts';
-import { parseObject, type Meta, type Parsed } from '../objects/meta.ts';
-import { apiVersionOf, type Resource } from '../objects/resources.ts';
+import { MAX_ID } from './host.ts';
+import { parseObject, type Meta, type Parsed } from './meta.ts';
+import { apiVersionOf, type Resource } from './resources.ts';
 
 /** Claims of ids, one object an id: two creations of one name can't both succeed. See docs/adr/0002-ids.md. */
 export const ID_CLAIMS: Resource = {
