@@ -59,7 +59,14 @@ export class Observer {
   /** Begins to watch; ends with the signal. */
   start(signal: AbortSignal): void {
     this.#signal = signal;
-    for (const reflector of this.#all()) void reflector.start(signal);
+    for (const reflector of this.#all()) {
+      void reflector.start(signal);
+      // A first list without objects changes nothing but that it is known now.
+      void reflector.whenSynced(signal).then(
+        () => this.#changed(),
+        () => undefined, // the signal
+      );
+    }
   }
 
   /** Whether everything that decides verdicts has been listed once. */
