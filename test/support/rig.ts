@@ -79,7 +79,12 @@ export class Rig {
     await makeObjects(api, hosts, options.plans);
     await Promise.all(hosts.map((host) => host.startAgent(api.kubeconfig)));
     const rig = new Rig(hosts, fabric, api, undo.move());
-    await rig.settled();
+    try {
+      await rig.settled();
+    } catch (error) {
+      await rig[Symbol.asyncDispose]();
+      throw error;
+    }
     return rig;
   }
 
@@ -87,6 +92,11 @@ export class Rig {
   get outside(): Promise<Probe> {
     this.#outside ??= Probe.start(this.fabric);
     return this.#outside;
+  }
+
+  /** What the agents have logged last. */
+  get log(): string {
+    return this.hosts.map(({ name, log }) => `${name}:\n${log}`).join('\n');
   }
 
   /** The host of a number that counts from 0. */
@@ -178,9 +188,13 @@ export class Rig {
   async settled(): Promise<void> {
     await waitFor('everything to be in force', async () => {
       const version = await this.api.version();
-      if ((this.api.controller.actedOn ?? 0) < version) return false;
+      const { actedOn } = this.api.controller;
       const applied = await Promise.all(this.hosts.map((host) => host.applied()));
-      return applied.every((reached) => reached >= version) && (await this.api.version()) === version;
+      const reached = [actedOn ?? 0, ...applied].every((each) => each >= version);
+      if (reached && (await this.api.version()) === version) return true;
+      throw new Error(
+        `of ${version} the controller has done ${actedOn}, the agents ${applied.join(', ')}:\n${this.log}`,
+      );
     });
   }
 
