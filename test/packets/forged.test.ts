@@ -34,9 +34,9 @@ void describe('R31: forged sources', () => {
     const allowIncoming = { from: [{ pods: { segment: 'victim' } }] };
     await rig.policy(NAMESPACE, 'victims', { podSelector: { segment: 'target' }, allowIncoming });
     await rig.settled();
-    for (const { sandbox } of attackers) {
+    for (const { ns } of attackers) {
       for (const address of victims.flatMap(({ addresses }) => addresses)) {
-        await sandbox.ns.run(['ip', 'address', 'add', address, 'dev', 'lo']);
+        await ns.run(['ip', 'address', 'add', address, 'dev', 'lo']);
       }
     }
   });

@@ -44,7 +44,8 @@ export interface PodSpec {
   readonly name: string;
   readonly host: RigHost;
   readonly labels?: Readonly<Record<string, string>>;
-  readonly sandbox: Sandbox;
+  /** A namespace alone for a pod that nobody talks to. */
+  readonly sandbox: Sandbox | TestNetns;
 }
 
 let containers = 0;
@@ -54,12 +55,13 @@ export class RigPod {
   readonly namespace: string;
   readonly name: string;
   readonly host: RigHost;
-  readonly sandbox: Sandbox;
+  readonly ns: TestNetns;
   readonly uid: string;
   readonly containerId: string;
   labels: Readonly<Record<string, string>>;
   #addresses: readonly Address[] = [];
   readonly #client: KubeClient;
+  readonly #probe: Probe | undefined;
 
   private constructor(client: KubeClient, uid: string, spec: PodSpec) {
     this.#client = client;
@@ -68,7 +70,8 @@ export class RigPod {
     this.name = spec.name;
     this.host = spec.host;
     this.labels = spec.labels ?? {};
-    this.sandbox = spec.sandbox;
+    this.ns = spec.sandbox instanceof Sandbox ? spec.sandbox.ns : spec.sandbox;
+    this.#probe = spec.sandbox instanceof Sandbox ? spec.sandbox.probe : undefined;
     containers += 1;
     this.containerId = `rig-${process.pid}-${containers}`;
   }
@@ -87,7 +90,8 @@ export class RigPod {
   }
 
   get probe(): Probe {
-    return this.sandbox.probe;
+    if (this.#probe === undefined) throw new Error(`pod ${this.namespace}/${this.name} has no probe`);
+    return this.#probe;
   }
 
   /** One of each family, IPv4 first; none before ADD. */
@@ -112,7 +116,7 @@ export class RigPod {
   /** One CNI call for this pod's sandbox. */
   call(command: 'ADD' | 'DEL', config: object = {}): Promise<CniAnswer> {
     const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=${this.namespace};K8S_POD_NAME=${this.name};K8S_POD_UID=${this.uid}`;
-    return this.host.cni({ command, containerId: this.containerId, netns: this.sandbox.ns.path, args, config });
+    return this.host.cni({ command, containerId: this.containerId, netns: this.ns.path, args, config });
   }
 
   /** Writes the pod's status, as the kubelet does when its containers run. */

@@ -25,7 +25,10 @@ export interface RigOptions {
 }
 
 /** A pod of a rig: `host` counts from 0, and a sandbox is made when none is given. */
-export type RigPodSpec = Omit<PodSpec, 'host' | 'sandbox'> & { readonly host?: number; readonly sandbox?: Sandbox };
+export type RigPodSpec = Omit<PodSpec, 'host' | 'sandbox'> & {
+  readonly host?: number;
+  readonly sandbox?: PodSpec['sandbox'];
+};
 
 /** Where the fabric is beside hosts: neither a pod's nor a node's address. */
 export const OUTSIDE = ['203.0.113.7', '2001:db8::7'] as const;
@@ -150,7 +153,7 @@ export class Rig {
   async newPod({ host = 0, sandbox, ...spec }: RigPodSpec): Promise<RigPod> {
     const place = sandbox ?? this.#takeFree() ?? (await this.sandbox());
     const pod = await RigPod.create(this.api.client, { ...spec, host: this.host(host), sandbox: place });
-    this.#pods.push({ pod, own: sandbox === undefined ? place : undefined });
+    this.#pods.push({ pod, own: sandbox === undefined && place instanceof Sandbox ? place : undefined });
     return pod;
   }
 
