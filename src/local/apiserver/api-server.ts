@@ -13,6 +13,7 @@ import { KindRegistry } from './kind.ts';
 import { NamespaceCleaner } from './namespace-cleaner.ts';
 import type { NodeProxy } from './node-proxy.ts';
 import { ObjectService } from './object-service.ts';
+import { openApiDocuments } from './open-api.ts';
 import { Scheduler } from './scheduler.ts';
 import { makeAjv } from './schema.ts';
 import { Store } from './store.ts';
@@ -87,7 +88,8 @@ class EmbeddedApiServer implements ApiServer {
     this.#tls = tls;
     const backend = { store, hub, clock, limits: watchLimits, objects, deletion };
     const authenticator = new Authenticator(tokens);
-    this.#dispatcher = new Dispatcher({ registry, backend, authenticator, nodeProxy, log, signal });
+    const openApi = openApiDocuments(registry);
+    this.#dispatcher = new Dispatcher({ registry, openApi, backend, authenticator, nodeProxy, log, signal });
     const namespaces = registry.byKey('namespaces');
     for (const name of FIRST_NAMESPACES)
       if (store.get('namespaces', '', name) === undefined)

@@ -1,14 +1,18 @@
 import type { Ajv } from 'ajv';
 import { arrayAt, ensureObject, isObject, type ApiObject, type JsonObject } from './api-object.ts';
+import { BUILTIN_COLUMNS } from './builtin-columns.ts';
 import { BUILTIN_SCHEMAS } from './builtin-schemas.ts';
+import type { Column } from './column.ts';
 import type { Kind } from './kind.ts';
 import { checkNetworkPolicy, defaultNetworkPolicy } from './network-policy-rules.ts';
+import { POD_COLUMNS } from './pod-columns.ts';
 import { checkPod, defaultPod } from './pod-rules.ts';
 import { compileSchema } from './schema.ts';
 import type { Cause } from './status-error.ts';
 
 interface Rules {
   readonly schema: JsonObject;
+  readonly columns: readonly Column[];
   readonly setDefaults?: (object: ApiObject, old: ApiObject | undefined) => void;
   readonly check?: (object: ApiObject, old: ApiObject | undefined) => readonly Cause[];
 }
@@ -24,6 +28,9 @@ const COMMON = {
   unconditionalUpdate: true,
   collectionDelete: true,
   nameRule: 'subdomain',
+  strategicMerge: true,
+  // Their schemas do not describe all fields, and nothing is dropped.
+  unknownFields: () => [],
   selectableFields: [],
 } as const;
 
@@ -66,6 +73,8 @@ export function builtinKinds(ajv: Ajv): Kind[] {
       singular: names.kind.toLowerCase(),
       listKind: `${names.kind}List`,
       ...rest,
+      schema: rules.schema,
+      columns: rules.columns,
       selectableFields: ['metadata.name', 'metadata.namespace', ...selectableFields],
       prepare: (object, old) => {
         dropNulls(object);
@@ -81,27 +90,27 @@ export function builtinKinds(ajv: Ajv): Kind[] {
   return [
     make(
       { ...v1, plural: 'namespaces', kind: 'Namespace', shortNames: ['ns'] },
-      { schema: BUILTIN_SCHEMAS.namespace, setDefaults: defaultNamespace },
+      { schema: BUILTIN_SCHEMAS.namespace, columns: BUILTIN_COLUMNS.namespace, setDefaults: defaultNamespace },
       { namespaced: false, collectionDelete: false, nameRule: 'label', selectableFields: ['status.phase'] },
     ),
     make(
       { ...v1, plural: 'nodes', kind: 'Node', shortNames: ['no'] },
-      { schema: BUILTIN_SCHEMAS.node, setDefaults: defaultNode },
+      { schema: BUILTIN_SCHEMAS.node, columns: BUILTIN_COLUMNS.node, setDefaults: defaultNode },
       { namespaced: false, keepsStatusOnCreate: true },
     ),
     make(
       { ...v1, plural: 'pods', kind: 'Pod', shortNames: ['po'] },
-      { schema: BUILTIN_SCHEMAS.pod, setDefaults: defaultPod, check: checkPod },
+      { schema: BUILTIN_SCHEMAS.pod, columns: POD_COLUMNS, setDefaults: defaultPod, check: checkPod },
       { hasGeneration: true, categories: ['all'], selectableFields: ['spec.nodeName', 'status.phase'] },
     ),
     make(
       { ...v1, plural: 'events', kind: 'Event', shortNames: ['ev'] },
-      { schema: BUILTIN_SCHEMAS.event },
+      { schema: BUILTIN_SCHEMAS.event, columns: BUILTIN_COLUMNS.event },
       { hasStatus: false, selectableFields: EVENT_FIELDS.map((field) => `involvedObject.${field}`) },
     ),
     make(
       { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease', shortNames: [] },
-      { schema: BUILTIN_SCHEMAS.lease },
+      { schema: BUILTIN_SCHEMAS.lease, columns: BUILTIN_COLUMNS.lease },
       { hasStatus: false },
     ),
     make(
@@ -112,7 +121,12 @@ export function builtinKinds(ajv: Ajv): Kind[] {
         kind: 'NetworkPolicy',
         shortNames: ['netpol'],
       },
-      { schema: BUILTIN_SCHEMAS.networkPolicy, setDefaults: defaultNetworkPolicy, check: checkNetworkPolicy },
+      {
+        schema: BUILTIN_SCHEMAS.networkPolicy,
+        columns: BUILTIN_COLUMNS.networkPolicy,
+        setDefaults: defaultNetworkPolicy,
+        check: checkNetworkPolicy,
+      },
       { hasStatus: false, hasGeneration: true },
     ),
   ];

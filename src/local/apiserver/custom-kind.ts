@@ -1,6 +1,7 @@
 import type { Ajv } from 'ajv';
 import { arrayAt, at, isObject, objectAt, textAt, type ApiObject, type JsonObject } from './api-object.ts';
 import type { Kind } from './kind.ts';
+import { printerColumns } from './printer-columns.ts';
 import { compileSchema } from './schema.ts';
 import { applyDefaults, prune, toJsonSchema } from './structural-schema.ts';
 
@@ -50,6 +51,10 @@ export function customKind(crd: unknown, ajv: Ajv): Kind {
     collectionDelete: true,
     nameRule: 'subdomain',
     selectableFields: ['metadata.name', 'metadata.namespace'],
+    columns: printerColumns(version),
+    schema,
+    strategicMerge: false,
+    unknownFields: (body) => prune(structuredClone(body), withRoot(schema)),
     prepare: (object) => prepare(object, schema),
     validate,
   };
@@ -62,9 +67,14 @@ function withoutRoot(schema: JsonObject): JsonObject {
   return { ...schema, properties: Object.fromEntries(kept) };
 }
 
-function prepare(object: ApiObject, schema: JsonObject): void {
+/** The schema with apiVersion, kind and metadata as fields that may hold anything. */
+function withRoot(schema: JsonObject): JsonObject {
   const properties = isObject(schema['properties']) ? schema['properties'] : {};
-  const known = { ...schema, properties: { ...properties, ...Object.fromEntries(ROOT.map((key) => [key, true])) } };
+  return { ...schema, properties: { ...properties, ...Object.fromEntries(ROOT.map((key) => [key, true])) } };
+}
+
+function prepare(object: ApiObject, schema: JsonObject): void {
+  const known = withRoot(schema);
   applyDefaults(object, known);
   prune(object, known);
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log } from '../../lib/log.ts';
+import type { JsonObject } from './api-object.ts';
 import type { Authenticator } from './authenticator.ts';
 import { discover, VERSION } from './discovery.ts';
 import { requireJson, sendObject } from './http-exchange.ts';
@@ -17,6 +18,7 @@ const HEALTH_PATHS = new Set(['/healthz', '/readyz', '/livez']);
 /** What requests are answered from. */
 export interface DispatcherParts {
   readonly registry: KindRegistry;
+  readonly openApi: ReadonlyMap<string, JsonObject>;
   readonly backend: Backend;
   readonly authenticator: Authenticator;
   readonly nodeProxy: NodeProxy | undefined;
@@ -43,7 +45,7 @@ export class Dispatcher {
   }
 
   async #route(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const { registry, backend, authenticator, signal } = this.#parts;
+    const { registry, openApi, backend, authenticator, signal } = this.#parts;
     const url = new URL(req.url ?? '/', 'http://apiserver');
     if (HEALTH_PATHS.has(url.pathname)) {
       res.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok');
@@ -57,7 +59,7 @@ export class Dispatcher {
     if (legacy !== undefined) return handleLegacy({ rest: legacy, query, req, res }, registry, backend);
     const path = parseResourcePath(segments);
     if (path === undefined) {
-      const document = discover(registry, segments);
+      const document = openApi.get(segments.join('/')) ?? discover(registry, segments);
       if (document === undefined) throw noSuchPath();
       if (req.method !== 'GET') throw methodNotAllowed();
       requireJson(req);

@@ -56,17 +56,37 @@ export async function readObject(req: IncomingMessage, anyType = false): Promise
   }
 }
 
+/** How a range of an Accept header wants objects: as they are, as Tables, or in a way that is not known here. */
+function formOf(range: string): 'plain' | 'table' | undefined {
+  const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+  if (!['application/json', 'application/*', '*/*', ''].includes(type)) return undefined;
+  const as = parameters.find((p) => p.startsWith('as='));
+  if (as === undefined) return 'plain';
+  const known = ['as=table', 'v=v1', 'g=meta.k8s.io'].every((p) => parameters.includes(p));
+  return known && type === 'application/json' ? 'table' : undefined;
+}
+
+function acceptedForms(req: IncomingMessage): readonly ('plain' | 'table')[] {
+  return (req.headers.accept ?? '*/*')
+    .split(',')
+    .map(formOf)
+    .filter((form) => form !== undefined);
+}
+
 /** Whether the client takes JSON. @throws StatusError 406 when it takes only something else */
 export function requireJson(req: IncomingMessage): void {
-  const accept = req.headers.accept ?? '*/*';
-  const acceptable = accept.split(',').some((range) => {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    const plain = parameters.every((p) => !p.startsWith('as='));
-    return plain && ['application/json', 'application/*', '*/*', ''].includes(type);
-  });
-  if (acceptable) return;
-  const message = 'only the following media types are accepted: application/json';
+  const forms = acceptedForms(req);
+  const shows = req.method === 'GET' || req.method === 'HEAD';
+  if (forms.includes('plain') || (shows && forms.includes('table'))) return;
+  const message =
+    'only the following media types are accepted: application/json' +
+    (shows ? ', application/json;as=Table;v=v1;g=meta.k8s.io' : '');
   throw new StatusError(406, 'NotAcceptable', message);
+}
+
+/** Whether the client wants a Table (meta.k8s.io/v1) rather than the objects. */
+export function prefersTable(req: IncomingMessage): boolean {
+  return acceptedForms(req)[0] === 'table';
 }
 
 /** Answers with a JSON text. */

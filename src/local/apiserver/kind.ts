@@ -1,4 +1,5 @@
-import type { ApiObject } from './api-object.ts';
+import type { ApiObject, JsonObject } from './api-object.ts';
+import type { Column } from './column.ts';
 import type { Cause } from './status-error.ts';
 
 /** A kind of objects that the server keeps: its names, and the rules that set it apart. */
@@ -27,6 +28,14 @@ export interface Kind {
   readonly nameRule: 'label' | 'subdomain';
   /** The fields that field selectors may name. */
   readonly selectableFields: readonly string[];
+  /** How tables show its objects. */
+  readonly columns: readonly Column[];
+  /** What its objects look like: JSON schema of a built-in kind, structural schema (OpenAPI v3) of a custom one. */
+  readonly schema: JsonObject;
+  /** Whether strategic merge patches are taken, as of all built-in kinds. */
+  readonly strategicMerge: boolean;
+  /** The fields of a body that would be dropped, such as `spec.foo`; none where all are kept. */
+  readonly unknownFields: (body: unknown) => readonly string[];
   /** Sets defaults and takes away what the kind does not know; before validation. Changes `object`; `old` is what it replaces. */
   readonly prepare: (object: ApiObject, old: ApiObject | undefined) => void;
   /** What is wrong with an object; `old` is what it replaces. */

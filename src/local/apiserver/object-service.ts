@@ -12,7 +12,6 @@ import {
 } from './api-object.ts';
 import { contentFinalizers } from './builtin-kinds.ts';
 import { apiVersionOf, type Kind } from './kind.ts';
-import { mergePatch } from '../../kube/merge-patch.ts';
 import { checkMetadata } from './metadata.ts';
 import { alreadyExists, badRequest, type Cause, conflict, forbidden, invalid, notFound } from './status-error.ts';
 import type { Store } from './store.ts';
@@ -93,12 +92,17 @@ export class ObjectService {
     );
   }
 
-  /** Applies a merge patch (RFC 7386). @throws StatusError 400, 404, 409, 422 */
-  mergePatch(kind: Kind, namespace: string, name: string, patch: unknown, options: UpdateOptions): ApiObject {
-    if (!isObject(patch)) throw badRequest('a merge patch must be an object');
+  /** Puts what `change` makes of an object in its place; the object must be there. @throws StatusError 400, 404, 409, 422 */
+  patch(
+    kind: Kind,
+    namespace: string,
+    name: string,
+    change: (old: ApiObject) => unknown,
+    options: UpdateOptions,
+  ): ApiObject {
     return this.#store.transaction(() => {
       const old = this.get(kind, namespace, name);
-      const next = readBody(kind, namespace, mergePatch(old, patch));
+      const next = readBody(kind, namespace, change(structuredClone(old)));
       return this.#update(kind, old, next, options);
     }, options.dryRun);
   }

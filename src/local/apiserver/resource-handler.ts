@@ -2,13 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ApiObject, JsonObject } from './api-object.ts';
 import { bindPod } from './binding.ts';
 import { type Deletion, parseDeleteOptions } from './deletion.ts';
-import { mediaType, readBody, readObject, sendObject, sendText, unsupportedMediaType } from './http-exchange.ts';
+import { checkFields } from './field-validation.ts';
+import { prefersTable, readObject, sendObject, sendText } from './http-exchange.ts';
 import { apiVersionOf, type Kind } from './kind.ts';
 import { list, listText, parsePage } from './list.ts';
 import type { ObjectService } from './object-service.ts';
+import { readPatch } from './patch.ts';
 import type { ResourcePath } from './request-path.ts';
 import { parseSelection } from './selection.ts';
-import { badRequest, methodNotAllowed, noSuchPath, successStatus } from './status-error.ts';
+import { badRequest, methodNotAllowed, noSuchPath, StatusError, successStatus } from './status-error.ts';
+import { parseIncludeObject, tableOfList, tableOfObject, tablesOfWatch, type TableView } from './table.ts';
 import { parseWatch, streamWatch, type WatchSources } from './watch-stream.ts';
 
 /** What the handlers of resources work on. */
@@ -28,8 +31,6 @@ export interface ResourceRequest {
   readonly signal: AbortSignal;
 }
 
-const MERGE_PATCH = 'application/merge-patch+json';
-
 function isDryRun(query: URLSearchParams): boolean {
   const values = query.getAll('dryRun').filter((value) => value !== '');
   if (values.some((value) => value !== 'All')) throw badRequest(`dryRun must be All, not ${values.join(', ')}`);
@@ -46,6 +47,7 @@ export async function handleCollection(request: ResourceRequest, backend: Backen
     case 'POST': {
       if (kind.namespaced && path.namespace === '') throw methodNotAllowed();
       const body = await readObject(req);
+      checkFields(kind, body, query, res);
       const made = backend.objects.create(kind, path.namespace, body, { dryRun: isDryRun(query) });
       return sendObject(res, 201, made);
     }
@@ -67,18 +69,21 @@ export async function handleObject(request: ResourceRequest, backend: Backend): 
     bindPod(backend, kind, namespace, name, await readObject(req));
     return sendObject(res, 201, successStatus());
   }
-  if (path.subresource !== '' && !(path.subresource === 'status' && kind.hasStatus)) throw noSuchPath();
+  if (path.subresource !== '' && !(path.subresource === 'status' && kind.hasStatus)) throw noSubresource(path);
   const subresource = path.subresource === 'status' ? 'status' : '';
   const options = { subresource, dryRun: isDryRun(query) } as const;
   switch (req.method ?? '') {
     case 'GET':
-      return sendObject(res, 200, backend.objects.get(kind, namespace, name));
-    case 'PUT':
-      return sendObject(res, 200, backend.objects.replace(kind, namespace, name, await readObject(req), options));
+      return showObject(request, backend);
+    case 'PUT': {
+      const body = await readObject(req);
+      checkFields(kind, body, query, res);
+      return sendObject(res, 200, backend.objects.replace(kind, namespace, name, body, options));
+    }
     case 'PATCH': {
-      if (mediaType(req) !== MERGE_PATCH) throw unsupportedMediaType(mediaType(req), [MERGE_PATCH]);
-      const patch = parsePatch(await readBody(req));
-      return sendObject(res, 200, backend.objects.mergePatch(kind, namespace, name, patch, options));
+      const patch = await readPatch(kind, req);
+      checkFields(kind, patch.body, query, res);
+      return sendObject(res, 200, backend.objects.patch(kind, namespace, name, patch.apply, options));
     }
     case 'DELETE':
       if (subresource !== '') throw methodNotAllowed();
@@ -88,12 +93,22 @@ export async function handleObject(request: ResourceRequest, backend: Backend): 
   }
 }
 
-function parsePatch(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw badRequest(`unable to read the patch as JSON: ${(error as Error).message}`);
-  }
+function noSubresource({ plural, subresource }: ResourcePath): StatusError {
+  return new StatusError(404, 'NotFound', `this API server has no ${plural}/${subresource}`, {});
+}
+
+/** How to show what is asked for as a Table; undefined when the client wants the objects themselves. */
+function tableView({ kind, query, req }: ResourceRequest, { clock }: Backend): TableView | undefined {
+  if (!prefersTable(req)) return undefined;
+  return { kind, include: parseIncludeObject(query), now: () => clock.now() };
+}
+
+function showObject(request: ResourceRequest, backend: Backend): void {
+  const { kind, path, res } = request;
+  const view = tableView(request, backend);
+  const object = backend.objects.get(kind, path.namespace, path.name);
+  if (view === undefined) sendObject(res, 200, object);
+  else sendText(res, 200, tableOfObject(view, object));
 }
 
 function namespaceOf({ kind, path }: ResourceRequest): string | undefined {
@@ -104,12 +119,15 @@ function listCollection(request: ResourceRequest, backend: Backend): void {
   const { kind, query, res } = request;
   const selection = parseSelection(kind, namespaceOf(request), query);
   const result = list(backend.store, kind, selection, parsePage(query, backend.store));
-  sendText(res, 200, listText(kind, result));
+  const view = tableView(request, backend);
+  sendText(res, 200, view === undefined ? listText(kind, result) : tableOfList(view, result));
 }
 
 async function watch(request: ResourceRequest, backend: Backend): Promise<void> {
   const { kind, query, res, signal } = request;
-  const wanted = parseWatch(kind, parseSelection(kind, namespaceOf(request), query), query);
+  const view = tableView(request, backend);
+  const show = view === undefined ? undefined : tablesOfWatch(view);
+  const wanted = { ...parseWatch(kind, parseSelection(kind, namespaceOf(request), query), query), show };
   res.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   res.flushHeaders();
   await streamWatch(wanted, res, backend, signal);

@@ -63,11 +63,21 @@ export function toJsonSchema(schema: unknown): JsonObject {
   return schema['nullable'] === true ? orNull(result) : result;
 }
 
-/** Takes away, in place, every field that the schema does not name (CRD documentation, "Field pruning"). */
-export function prune(value: unknown, schema: unknown): void {
+/**
+ * Takes away, in place, every field that the schema does not name (CRD documentation, "Field pruning").
+ *
+ * @returns the paths of what was taken away, such as `spec.plans[0].foo`
+ */
+export function prune(value: unknown, schema: unknown): readonly string[] {
+  const pruned: string[] = [];
+  pruneAt(value, schema, '', pruned);
+  return pruned;
+}
+
+function pruneAt(value: unknown, schema: unknown, path: string, pruned: string[]): void {
   if (!isObject(schema)) return;
   if (Array.isArray(value)) {
-    for (const item of value) prune(item, schema['items']);
+    for (const [i, item] of value.entries()) pruneAt(item, schema['items'], `${path}[${i}]`, pruned);
     return;
   }
   if (!isObject(value)) return;
@@ -76,10 +86,14 @@ export function prune(value: unknown, schema: unknown): void {
   const keepsAll = schema['x-kubernetes-preserve-unknown-fields'] === true || additional === true;
   const embedded = schema['x-kubernetes-embedded-resource'] === true;
   for (const key of Object.keys(value)) {
-    if (Object.hasOwn(properties, key)) prune(value[key], properties[key]);
-    else if (isObject(additional)) prune(value[key], additional);
+    const field = path === '' ? key : `${path}.${key}`;
+    if (Object.hasOwn(properties, key)) pruneAt(value[key], properties[key], field, pruned);
+    else if (isObject(additional)) pruneAt(value[key], additional, field, pruned);
     else if (embedded && ['apiVersion', 'kind', 'metadata'].includes(key)) continue;
-    else if (!keepsAll) delete value[key];
+    else if (!keepsAll) {
+      delete value[key];
+      pruned.push(field);
+    }
   }
 }
 

@@ -15,6 +15,8 @@ export interface WatchRequest {
   readonly bookmarks: boolean;
   /** Undefined: as long as the client wants. */
   readonly timeoutSeconds: number | undefined;
+  /** What to send in place of an object, as JSON texts; undefined sends it as it is. */
+  readonly show?: ((text: string) => string) | undefined;
 }
 
 /** Bounds of a watch. */
@@ -55,18 +57,28 @@ export function seenAs(change: Change, selection: Selection): ChangeType | undef
   return before ? 'DELETED' : undefined;
 }
 
-function eventLine(change: Change, selection: Selection): string {
+interface Event {
+  readonly type: ChangeType;
+  /** The object, as JSON text. */
+  readonly text: string;
+}
+
+function lineOf({ type, text }: { type: string; text: string }, { show }: WatchRequest): string {
+  return `{"type":"${type}","object":${show === undefined ? text : show(text)}}\n`;
+}
+
+function eventOf(change: Change, selection: Selection): Event | undefined {
   if (selectsAll(selection)) {
     const { namespace } = selection;
-    if (namespace !== undefined && change.object.metadata.namespace !== namespace) return '';
-    return `{"type":"${change.type}","object":${change.text}}\n`;
+    if (namespace !== undefined && change.object.metadata.namespace !== namespace) return undefined;
+    return change;
   }
   const type = seenAs(change, selection);
-  if (type === undefined) return '';
-  if (type !== 'DELETED' || change.previous === undefined) return `{"type":"${type}","object":${change.text}}\n`;
+  if (type === undefined) return undefined;
+  if (type !== 'DELETED' || change.previous === undefined) return { type, text: change.text };
   // The last state that the watcher was meant to see, under the version at which it left.
   const metadata = { ...change.previous.metadata, resourceVersion: String(change.version) };
-  return `{"type":"DELETED","object":${JSON.stringify({ ...change.previous, metadata })}}\n`;
+  return { type, text: JSON.stringify({ ...change.previous, metadata }) };
 }
 
 /** Where watches get their events and time from. */
@@ -98,15 +110,15 @@ export async function streamWatch(
       apiVersion: apiVersionOf(kind),
       metadata: { resourceVersion: `${store.version}` },
     };
-    out.write(`{"type":"BOOKMARK","object":${JSON.stringify(object)}}\n`);
+    out.write(lineOf({ type: 'BOOKMARK', text: JSON.stringify(object) }, request));
   };
   let unsubscribe: (() => void) | undefined;
   try {
-    for (const line of initialLines(request, store)) out.write(line);
+    for (const event of initialEvents(request, store)) out.write(lineOf(event, request));
     const allowed = out.writableLength + limits.backlogBytes;
     unsubscribe = hub.subscribe(kind.key, (change) => {
-      const line = eventLine(change, selection);
-      if (line !== '') out.write(line);
+      const event = eventOf(change, selection);
+      if (event !== undefined) out.write(lineOf(event, request));
       if (out.writableLength > allowed) out.destroy();
     });
     if (request.bookmarks && request.since === undefined) bookmark();
@@ -126,11 +138,14 @@ export async function streamWatch(
   }
 }
 
-function* initialLines({ kind, selection, since }: WatchRequest, store: Store): Iterable<string> {
+function* initialEvents({ kind, selection, since }: WatchRequest, store: Store): Iterable<Event> {
   if (since !== undefined) {
-    for (const change of store.changesSince(kind.key, since)) yield eventLine(change, selection);
+    for (const change of store.changesSince(kind.key, since)) {
+      const event = eventOf(change, selection);
+      if (event !== undefined) yield event;
+    }
     return;
   }
   for (const { text } of store.list(kind.key, { namespace: selection.namespace }))
-    if (selectsAll(selection) || selects(selection, JSON.parse(text))) yield `{"type":"ADDED","object":${text}}\n`;
+    if (selectsAll(selection) || selects(selection, JSON.parse(text))) yield { type: 'ADDED', text };
 }

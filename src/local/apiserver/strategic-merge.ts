@@ -1,0 +1,130 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isObject, type JsonObject } from './api-object.ts';
+import { badRequest } from './status-error.ts';
+
+/** The lists of the built-in kinds that merge by a key: the field that holds them, their own name, the key in their items. */
+const MERGE_KEYS: ReadonlyMap<string, string> = new Map([
+  ['spec.containers', 'name'],
+  ['spec.initContainers', 'name'],
+  ['spec.ephemeralContainers', 'name'],
+  ['spec.volumes', 'name'],
+  ['spec.imagePullSecrets', 'name'],
+  ['spec.hostAliases', 'ip'],
+  ['spec.topologySpreadConstraints', 'topologyKey'],
+  ['containers.env', 'name'],
+  ['containers.ports', 'containerPort'],
+  ['containers.volumeMounts', 'mountPath'],
+  ['initContainers.env', 'name'],
+  ['initContainers.ports', 'containerPort'],
+  ['initContainers.volumeMounts', 'mountPath'],
+  ['status.conditions', 'type'],
+  ['status.addresses', 'type'],
+  ['status.podIPs', 'ip'],
+  ['metadata.ownerReferences', 'uid'],
+]);
+/** Lists of plain values to which a patch adds. */
+const MERGED_SETS: ReadonlySet<string> = new Set(['metadata.finalizers', 'spec.finalizers']);
+
+const DELETE_FROM = '$deleteFromPrimitiveList/';
+const ORDER = '$setElementOrder/';
+
+function listOf(value: unknown, field: string): readonly unknown[] {
+  if (Array.isArray(value)) return value as unknown[];
+  throw badRequest(`the patch's ${field} must be a list`);
+}
+
+function objectsOf(value: unknown, field: string): readonly JsonObject[] {
+  return listOf(value, field).map((item) => {
+    if (isObject(item)) return item;
+    throw badRequest(`the patch's ${field} must be a list of objects`);
+  });
+}
+
+function mergeKeyed(old: unknown, patch: unknown, field: string, key: string): unknown[] {
+  const changes = objectsOf(patch, field);
+  const plain = changes.filter((change) => change['$patch'] === undefined || change['$patch'] === 'merge');
+  if (changes.some((change) => change['$patch'] === 'replace'))
+    return plain.map((item) => mergeObject({}, item, field));
+  const items = Array.isArray(old) ? [...(old as unknown[])] : [];
+  for (const change of changes) {
+    const id = change[key];
+    if (id === undefined) throw badRequest(`the patch's ${field} has an element without ${key}, by which it merges`);
+    const at = items.findIndex((item) => isObject(item) && isDeepStrictEqual(item[key], id));
+    const remove = change['$patch'] === 'delete';
+    if (remove && at !== -1) items.splice(at, 1);
+    else if (!remove && at === -1) items.push(mergeObject({}, change, field));
+    else if (!remove) items[at] = mergeObject(items[at], change, field);
+  }
+  return items;
+}
+
+function mergeValue(old: unknown, patch: unknown, parent: string, name: string): unknown {
+  if (isObject(patch)) return mergeObject(old, patch, name);
+  const field = `${parent}.${name}`;
+  if (!Array.isArray(patch)) return patch;
+  const key = MERGE_KEYS.get(field);
+  if (key !== undefined) return mergeKeyed(old, patch, field, key);
+  if (!MERGED_SETS.has(field)) return patch;
+  const before = Array.isArray(old) ? (old as unknown[]) : [];
+  return [...before, ...(patch as unknown[]).filter((value) => !before.includes(value))];
+}
+
+/** Puts what the patch names in the patch's order; what it does not name stays behind what it followed. */
+function inOrder(items: readonly unknown[], order: readonly unknown[], key: string | undefined): unknown[] {
+  const idOf = (value: unknown): unknown => (key !== undefined && isObject(value) ? value[key] : value);
+  const wanted = order.map(idOf);
+  const rankOf = (item: unknown): number => wanted.findIndex((id) => isDeepStrictEqual(id, idOf(item)));
+  let last = -1;
+  const ranked = items.map((item) => {
+    const rank = rankOf(item);
+    if (rank !== -1) last = rank;
+    return { item, rank: rank === -1 ? last + 0.5 : rank };
+  });
+  return ranked.toSorted((a, b) => a.rank - b.rank).map(({ item }) => item);
+}
+
+function applyDirective(result: Map<string, unknown>, directive: string, value: unknown, parent: string): void {
+  const name = directive.slice(directive.indexOf('/') + 1);
+  const list = result.get(name);
+  if (!Array.isArray(list)) return;
+  const items = list as unknown[];
+  const given = listOf(value, directive);
+  if (directive.startsWith(DELETE_FROM))
+    result.set(
+      name,
+      items.filter((item) => !given.includes(item)),
+    );
+  else result.set(name, inOrder(items, given, MERGE_KEYS.get(`${parent}.${name}`)));
+}
+
+function mergeObject(old: unknown, patch: JsonObject, parent: string): JsonObject | undefined {
+  const { $patch: mode, $retainKeys: retained, ...changes } = patch;
+  if (mode === 'delete') return undefined;
+  if (mode !== undefined && mode !== 'merge' && mode !== 'replace')
+    throw badRequest(`the patch has the directive $patch: ${JSON.stringify(mode)}, must be merge, replace or delete`);
+  const result = new Map(Object.entries(isObject(old) && mode !== 'replace' ? old : {}));
+  if (retained !== undefined) {
+    const kept = listOf(retained, '$retainKeys');
+    for (const key of result.keys()) if (!kept.includes(key)) result.delete(key);
+  }
+  const directives = Object.keys(changes).filter((key) => key.startsWith(DELETE_FROM) || key.startsWith(ORDER));
+  for (const [key, value] of Object.entries(changes)) {
+    if (directives.includes(key)) continue;
+    const next = value === null ? undefined : mergeValue(result.get(key), value, parent, key);
+    if (next === undefined) result.delete(key);
+    else result.set(key, next);
+  }
+  for (const key of directives.toSorted()) applyDirective(result, key, changes[key], parent);
+  return Object.fromEntries(result);
+}
+
+/**
+ * `target` after a strategic merge patch (Kubernetes, "Update API Objects in Place Using kubectl patch"): objects
+ * merge, null removes, the lists that have a key merge by it, all other lists are replaced; with the directives
+ * `$patch`, `$retainKeys`, `$deleteFromPrimitiveList` and `$setElementOrder`. Knows the lists of the built-in kinds.
+ *
+ * @throws StatusError 400 for a patch that makes no sense
+ */
+export function strategicMerge(target: JsonObject, patch: JsonObject): JsonObject {
+  return mergeObject(target, patch, '') ?? {};
+}
