@@ -38,9 +38,11 @@ export interface PreparedPod {
 }
 
 const LOOPBACK_INDEX = 1;
-/** For how long `up` waits for the kernel's own workers at most: 100 looks, 0.1 ms apart. Without, only a packet is lost. */
-const MAX_LOOKS = 100;
-const BETWEEN_LOOKS_MS = 0.1;
+/**
+ * When `up` looks whether the kernel's own workers are done, in milliseconds after the last look: at most 0.2 s in all,
+ * which only a machine with no time for them needs. Without, a packet is lost.
+ */
+const LOOKS_MS: readonly number[] = [...Array<number>(100).fill(0.1), ...Array<number>(190).fill(1)];
 
 // The host must not learn routes from a pod, answer for others towards it, or send it elsewhere.
 const HOST_IPV4: ReadonlyMap<number, number> = new Map([
@@ -183,9 +185,10 @@ class PreparedLink implements PreparedPod {
 /** Looks until a worker of the kernel has done its part, which takes a few microseconds on a machine with time to spare. */
 function awaitKernel(isDone: () => boolean): void {
   const nobodyWakesThis = new Int32Array(new SharedArrayBuffer(4));
-  for (let look = 0; look < MAX_LOOKS && !isDone(); look += 1) {
+  for (const waitMs of LOOKS_MS) {
+    if (isDone()) return;
     // It runs on the same processor, so that it would wait for us if we did not sleep.
-    Atomics.wait(nobodyWakesThis, 0, 0, BETWEEN_LOOKS_MS);
+    Atomics.wait(nobodyWakesThis, 0, 0, waitMs);
   }
 }
 
