@@ -11,7 +11,9 @@ for argument in "$@"; do
 done
 
 sh scripts/setup.sh
-case $(bin/romana local up --name "$name" | tee /dev/stderr) in
+up=$(bin/romana local up --name "$name")
+echo "$up"
+case $up in
   *'was up already'*) keep=yes ;; # somebody's: it stays
 esac
 end() {

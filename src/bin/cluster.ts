@@ -4,7 +4,7 @@ import type { ClusterPlans } from '../cli/ip.ts';
 import { type FoundCluster, findCluster, SERVICE_ACCOUNT_DIRECTORY } from '../kube/credentials.ts';
 import { HttpKubeClient } from '../kube/http-client.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { Result } from '../lib/result.ts';
+import { ok, type Result } from '../lib/result.ts';
 import { parseHost } from '../objects/host.ts';
 import { parseNetwork } from '../objects/network.ts';
 import { HOSTS, NETWORKS, TENANTS } from '../objects/resources.ts';
@@ -47,11 +47,14 @@ export async function connect(options: ClusterOptions): Promise<{ client: HttpKu
   return { client: new HttpKubeClient(found.value.connection), cluster: found.value };
 }
 
-/** The cluster's plans and the names of its ids; undefined when no cluster answers in time. */
-export async function knownPlans(options: ClusterOptions): Promise<ClusterPlans | undefined> {
+/**
+ * The cluster's plans and the names of its ids; undefined when no cluster answers in time. One that was asked for by
+ * `--name` or `--kubeconfig` and is not there is an error: another plan would make another address of the same bits.
+ */
+export async function knownPlans(options: ClusterOptions): Promise<Result<ClusterPlans | undefined>> {
   const signal = AbortSignal.timeout(NAMES_MS);
   const found = await lookForCluster(options);
-  if (!found.ok) return undefined;
+  if (!found.ok) return options.name === undefined && options.kubeconfig === undefined ? ok(undefined) : found;
   const client = new HttpKubeClient(found.value.connection, { connectMs: NAMES_MS, headMs: NAMES_MS });
   try {
     const [networks, hosts, tenants] = await Promise.all(
@@ -60,7 +63,7 @@ export async function knownPlans(options: ClusterOptions): Promise<ClusterPlans 
     const network = networks?.items
       .map(parseNetwork)
       .find((parsed) => parsed.ok && parsed.value.meta.name === 'default');
-    if (network?.ok !== true) return undefined;
+    if (network?.ok !== true) return ok(undefined);
     const known = (tenants?.items ?? []).map(parseTenant).flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
     const hostNames = new Map(
       (hosts?.items ?? [])
@@ -68,14 +71,14 @@ export async function knownPlans(options: ClusterOptions): Promise<ClusterPlans 
         .flatMap((parsed) => (parsed.ok ? [[parsed.value.id, parsed.value.meta.name]] : [])),
     );
     const tenantOf = (id: number): (typeof known)[number] | undefined => known.find((t) => !t.pooled && t.id === id);
-    return {
+    return ok({
       plans: network.value.plans,
       hostName: (id) => hostNames.get(id),
       tenantName: (id) => tenantOf(id)?.meta.name,
       segmentName: (tenant, id) => tenantOf(tenant)?.segments.find((segment) => segment.id === id)?.name,
-    };
+    });
   } catch {
-    return undefined; // a cluster that does not answer is like none: the names are a courtesy
+    return ok(undefined); // a cluster that does not answer is like none: the names are a courtesy
   } finally {
     await client.close();
   }

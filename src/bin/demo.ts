@@ -10,6 +10,12 @@ import { systemClock } from '../lib/clock.ts';
 import { clusterOptions, connect } from './cluster.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
+/** Exit status after a signal: 128 and its number, as shells have it. */
+const STATUS_OF_SIGNAL = [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const;
 const POLICY = `${CHECKOUT}/deploy/demo/pol1.json`;
 
 interface Options {
@@ -34,7 +40,16 @@ export function command(): Command {
 
 async function demo(options: Options): Promise<number> {
   const { client, cluster } = await connect(options);
-  const input = createInterface({ input: process.stdin, output: process.stdout });
+  const end = new AbortController();
+  let status = 1;
+  for (const [name, code] of STATUS_OF_SIGNAL) {
+    // Once: a second one ends the process at once, clean-up or not.
+    process.once(name, () => {
+      status = code;
+      end.abort(new Error(`ended early by ${name}; what it had made is removed`));
+    });
+  }
+  const enter = options.step === true ? enterKey(end.signal) : undefined;
   try {
     if (cluster.foundBy === 'home' && options.yes !== true) {
       process.stderr.write(`romana demo: this is ${cluster.describe}; give --yes to run the demo there\n`);
@@ -52,15 +67,38 @@ async function demo(options: Options): Promise<number> {
       romana: (subcommand) => `${program()} ${subcommand}${kubeconfigWords(options)}${nameWords(options)}`,
       policy: { path: shortest(POLICY), text: readFileSync(POLICY, 'utf8') },
       cluster: cluster.describe,
-      pause: async () => {
-        if (options.step === true) await input.question('\n   Enter for the next step ');
-      },
+      pause: async () => enter?.wait(),
+      signal: end.signal,
     });
     return good ? 0 : 1;
+  } catch (error) {
+    if (error !== end.signal.reason) throw error;
+    process.stderr.write(`romana demo: ${(error as Error).message}\n`);
+    return status;
   } finally {
-    input.close();
+    enter?.close();
     await client.close();
   }
+}
+
+/** Waits for Enter; at the end of the input, no more. */
+function enterKey(signal: AbortSignal): { wait(): Promise<void>; close(): void } {
+  const input = createInterface({ input: process.stdin, output: process.stdout });
+  // On a terminal it reads Ctrl-C as a key; elsewhere it is a signal anyway.
+  input.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  let open = true;
+  const closed = new Promise<void>((resolve) => {
+    input.once('close', () => {
+      open = false;
+      resolve();
+    });
+  });
+  return {
+    wait: async () => {
+      if (open) await Promise.race([input.question('\n   Enter for the next step ', { signal }), closed]);
+    },
+    close: () => input.close(),
+  };
 }
 
 /** The path as a person who stands here would type it. */

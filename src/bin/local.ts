@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 
 import { formatPlan } from '../addr/plan.ts';
+import { localClusters } from '../kube/credentials.ts';
 import { HttpKubeClient } from '../kube/http-client.ts';
 import type { Result } from '../lib/result.ts';
 import {
@@ -36,6 +37,11 @@ interface Named {
   readonly name: string;
 }
 
+/** What is asked of a cluster that runs. */
+interface Running {
+  readonly name?: string;
+}
+
 /** A call whose words are off. */
 class UsageError extends Error {}
 
@@ -46,6 +52,11 @@ export function command(): Command {
   );
   const named = (name: string, description: string): Command =>
     local.command(name).description(description).option('--name <name>', 'name of the cluster', DEFAULT_NAME);
+  const ofRunning = (name: string, description: string): Command =>
+    local
+      .command(name)
+      .description(description)
+      .option('--name <name>', `name of the cluster; without it ${DEFAULT_NAME}, else the only one that runs`);
 
   named('up', 'Brings a cluster up; does nothing if it is up.')
     .option('--minions <number>', 'minions beside the master, 1 to 4')
@@ -59,33 +70,35 @@ export function command(): Command {
   named('down', 'Takes a cluster down; leaves nothing of it.').action((options: Named) =>
     guarded(() => runDown(options)),
   );
-  named('status', 'Shows nodes, processes, addresses and pods; status 0 when all is well.').action((options: Named) =>
-    guarded(() => runStatus(options)),
+  ofRunning('status', 'Shows nodes, processes, addresses and pods; status 0 when all is well.').action(
+    (options: Running) => guarded(() => runStatus(options)),
   );
-  named('kubeconfig', 'Prints the kubeconfig for people on this machine.').action((options: Named) =>
-    guarded(() => {
-      process.stdout.write(readFileSync(running(options).kubeconfig, 'utf8'));
-      return Promise.resolve(0);
+  ofRunning('kubeconfig', 'Prints the kubeconfig for people on this machine.').action((options: Running) =>
+    guarded(async () => {
+      process.stdout.write(readFileSync((await running(options)).kubeconfig, 'utf8'));
+      return 0;
     }),
   );
-  named('shell', 'A shell in a node, or a command there.')
+  ofRunning('shell', 'A shell in a node, or a command there.')
     .argument('<node>', 'master, minion1, ...')
     .argument('[command...]', 'after --: what to run instead of an interactive shell')
-    .action((node: string, words: readonly string[], options: Named) =>
+    .action((node: string, words: readonly string[], options: Running) =>
       guarded(() =>
-        attached(() => shell({ layout: running(options), node, command: words, checkout: CHECKOUT, term: term() })),
+        attached(async () =>
+          shell({ layout: await running(options), node, command: words, checkout: CHECKOUT, term: term() }),
+        ),
       ),
     );
-  named('exec', 'Runs a command in a pod, with its output and exit status.')
+  ofRunning('exec', 'Runs a command in a pod, with its output and exit status.')
     .argument('<namespace/pod>', 'a name alone is in the namespace default')
     .argument('<command...>', 'after --')
     .option('-c, --container <name>', 'a container of the pod, if not the first')
-    .action((pod: string, words: readonly string[], options: Named & { readonly container?: string }) =>
+    .action((pod: string, words: readonly string[], options: Running & { readonly container?: string }) =>
       guarded(() =>
-        attached(() => {
+        attached(async () => {
           const name = checked(parsePodName(pod));
           return exec({
-            layout: running(options),
+            layout: await running(options),
             pod: name,
             container: options.container,
             command: words,
@@ -146,9 +159,9 @@ async function runDown(options: Named): Promise<number> {
   return 0;
 }
 
-async function runStatus(options: Named): Promise<number> {
+async function runStatus(options: Running): Promise<number> {
   needRoot();
-  const layout = running(options);
+  const layout = await running(options);
   const client = new HttpKubeClient(parseOwnKubeconfig(readFileSync(layout.kubeconfig, 'utf8')).connection);
   try {
     const status = await clusterStatus(layout, client);
@@ -159,9 +172,14 @@ async function runStatus(options: Named): Promise<number> {
   }
 }
 
-/** The layout of a cluster that `up` made. @throws Error when there is none */
-function running(options: Named): ClusterLayout {
-  const name = checked(parseClusterName(options.name));
+/** The layout of a cluster that `up` made: the one named, else the default one, else the only one. @throws Error when there is none */
+async function running(options: Running): Promise<ClusterLayout> {
+  const clusters = options.name === undefined ? await localClusters() : [];
+  if (clusters.length > 1 && !clusters.includes(DEFAULT_NAME)) {
+    throw new Error(`several local clusters run (${clusters.join(', ')}): say which with --name`);
+  }
+  const only = clusters.includes(DEFAULT_NAME) ? DEFAULT_NAME : clusters[0];
+  const name = checked(parseClusterName(options.name ?? only ?? DEFAULT_NAME));
   const layout = recordedLayout(name, BASE_DIRECTORIES);
   if (!existsSync(layout.kubeconfig)) {
     throw new Error(

@@ -5,6 +5,8 @@ interface Subcommand {
   readonly name: string;
   readonly summary: string;
   readonly hidden?: boolean;
+  /** Runs on and logs: its failures are shown with their stack. */
+  readonly daemon?: boolean;
   readonly load: () => Promise<{ readonly command: () => Command }>;
 }
 
@@ -17,30 +19,49 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'demo', summary: "the founding page's demo, on any cluster with Romana", load: () => import('./demo.ts') },
   { name: 'ip', summary: 'takes an address apart, or puts one together', load: () => import('./ip.ts') },
   {
+    name: 'status',
+    summary: 'the cluster at a glance: what is wrong and what to do',
+    load: () => import('./status.ts'),
+  },
+  { name: 'hosts', summary: 'the hosts, their ranges and their use', load: () => import('./hosts.ts') },
+  { name: 'tenants', summary: 'the tenants and their use', load: () => import('./tenants.ts') },
+  { name: 'segments', summary: 'the segments of tenants and their use', load: () => import('./segments.ts') },
+  { name: 'endpoints', summary: "the pods' addresses with what they say", load: () => import('./endpoints.ts') },
+  { name: 'policies', summary: 'the policies and what they open', load: () => import('./policies.ts') },
+  {
     name: 'apply',
     summary: 'creates or updates the objects of files, 2016 policies too',
     load: () => import('./apply.ts'),
   },
   { name: 'delete', summary: 'deletes the objects of files, 2016 policies too', load: () => import('./delete.ts') },
   { name: 'exec', summary: 'runs a command in a pod, on any cluster', load: () => import('./exec.ts') },
-  { name: 'agent', summary: 'the daemon of every node', load: () => import('./agent.ts') },
-  { name: 'controller', summary: 'the IPAM service and the route controller', load: () => import('./controller.ts') },
+  { name: 'agent', summary: 'the daemon of every node', daemon: true, load: () => import('./agent.ts') },
+  {
+    name: 'controller',
+    summary: 'the IPAM service and the route controller',
+    daemon: true,
+    load: () => import('./controller.ts'),
+  },
   {
     name: 'local-apiserver',
     summary: 'the API server of a local cluster',
     hidden: true,
+    daemon: true,
     load: () => import('./local-apiserver.ts'),
   },
   {
     name: 'local-runtime',
     summary: 'the node runtime of a local cluster',
     hidden: true,
+    daemon: true,
     load: () => import('./local-runtime.ts'),
   },
 ];
 
 /** Status of a call whose words are off. */
 const BAD_USAGE = 2;
+/** Status of a call that could not be done. */
+const FAILED = 1;
 
 const program = new Command('romana')
   .description('A network for Kubernetes without an overlay, for many tenants.')
@@ -73,8 +94,24 @@ overrideExits(program);
 try {
   await program.parseAsync(process.argv);
 } catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  const shown =
-    error.code === 'commander.helpDisplayed' || error.code === 'commander.help' || error.code === 'commander.version';
-  process.exitCode = shown && process.argv.length > 2 ? 0 : BAD_USAGE;
+  if (error instanceof CommanderError) {
+    const shown =
+      error.code === 'commander.helpDisplayed' || error.code === 'commander.help' || error.code === 'commander.version';
+    process.exitCode = shown && process.argv.length > 2 ? 0 : BAD_USAGE;
+  } else {
+    if (called?.daemon === true || isBug(error)) throw error;
+    process.stderr.write(`romana${called === undefined ? '' : ` ${called.name}`}: ${(error as Error).message}\n`);
+    process.exitCode = FAILED;
+  }
+}
+
+/** Whether the program itself is at fault: then its stack is worth seeing, else one line says what could not be done. */
+function isBug(error: unknown): boolean {
+  return (
+    !(error instanceof Error) ||
+    error instanceof TypeError ||
+    error instanceof RangeError ||
+    error instanceof ReferenceError ||
+    error.name === 'AssertionError'
+  );
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT_PLANS, parsePlan } from '../addr/plan.ts';
-import { unwrap } from '../lib/result.ts';
+import { err, ok, unwrap } from '../lib/result.ts';
 import { ipCommand } from './ip.ts';
 import type { ClusterPlans, IpArguments } from './ip.ts';
 
@@ -18,7 +18,7 @@ async function run(args: Partial<IpArguments>, answer?: ClusterPlans) {
   const status = await ipCommand(
     { plan: [], output: 'text', ...args },
     {
-      clusterPlans: async () => answer,
+      clusterPlans: async () => ok(answer),
       stdout: { write: (text) => (stdout += text) },
       stderr: { write: (text) => (stderr += text) },
     },
@@ -40,6 +40,17 @@ void test('ipCommand prints exactly the keys of the fields as JSON when no clust
   assert.equal(stdout, '{"address":"10.1.17.3","family":4,"host":1,"tenant":1,"segment":1,"endpoint":3}\n');
   const v6 = await run({ address: 'FD00:10:0::1:1:1:3', output: 'json' });
   assert.equal(v6.stdout, '{"address":"fd00:10::1:1:1:3","family":6,"host":1,"tenant":1,"segment":1,"endpoint":3}\n');
+});
+
+void test('ipCommand refuses to guess a plan when the cluster that was asked for is not there', async () => {
+  let said = '';
+  const deps = {
+    clusterPlans: async () => err('no local cluster is named "nope" (none runs)'),
+    stdout: { write: (text: string) => (said += text) },
+    stderr: { write: (text: string) => (said += text) },
+  };
+  assert.equal(await ipCommand({ address: '10.1.17.3', plan: [], output: 'text' }, deps), 2);
+  assert.equal(said, 'romana ip: no local cluster is named "nope" (none runs)\n');
 });
 
 void test('ipCommand adds names to JSON when a cluster answers', async () => {

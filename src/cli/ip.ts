@@ -30,8 +30,8 @@ export interface ClusterPlans {
 
 /** What `ipCommand` works with. */
 export interface IpDependencies {
-  /** The cluster's plans and names; undefined when no cluster answers within a second. */
-  clusterPlans(): Promise<ClusterPlans | undefined>;
+  /** The cluster's plans and names; undefined when no cluster answers within a second, an error when the one asked for is not there. */
+  clusterPlans(): Promise<Result<ClusterPlans | undefined>>;
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
 }
@@ -53,7 +53,9 @@ export async function ipCommand(args: IpArguments, deps: IpDependencies): Promis
   const given = readPlans(args.plan);
   const asked = given.ok ? readQuestion(args) : given;
   if (!given.ok || !asked.ok) return refuse(deps, asked.ok ? '' : asked.error);
-  const cluster = await deps.clusterPlans();
+  const answer = await deps.clusterPlans();
+  if (!answer.ok) return refuse(deps, answer.error);
+  const cluster = answer.value;
   const plans = given.value.length > 0 ? given.value : (cluster?.plans ?? DEFAULT_PLANS);
   const found = asked.value.kind === 'address' ? read(plans, asked.value.address) : make(plans, asked.value.fields);
   if (!found.ok) return refuse(deps, found.error);

@@ -29,6 +29,8 @@ export interface DemoOptions {
   /** Which cluster this is, in words. */
   readonly cluster: string;
   readonly pause: () => Promise<void>;
+  /** Ends the demo early; what it made is removed all the same. */
+  readonly signal: AbortSignal;
 }
 
 /** How long a change may take until all agents obey it, in milliseconds. */
@@ -39,16 +41,29 @@ const TENANTS = ['tenant-a', 'tenant-b'] as const;
  * The founding page's demo: pods reach each other, isolated tenants do not, and `pol1` opens exactly what it says.
  *
  * @returns whether everything was as expected. What the demo made is removed in any case.
+ * @throws the signal's reason when it was ended early, or an Error that says what could not be shown or removed.
  */
 export async function runDemo(options: DemoOptions): Promise<boolean> {
   const demo = new Demo(options);
   options.paper.write(`This is ${options.cluster}.\n`);
+  let failure: unknown;
   try {
     await demo.play();
-  } finally {
-    await demo.cleanUp();
+  } catch (error) {
+    failure = options.signal.aborted ? options.signal.reason : error;
   }
+  try {
+    await demo.cleanUp();
+  } catch (cause) {
+    const first = failure === undefined ? '' : `${messageOf(failure)}; and then `;
+    throw new Error(`${first}the clean-up did not come to its end: ${messageOf(cause)}`, { cause });
+  }
+  if (failure !== undefined) throw failure;
   return demo.narrator.table();
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 class Demo {
@@ -61,8 +76,10 @@ class Demo {
 
   constructor(options: DemoOptions) {
     this.#o = options;
-    this.#stage = new Stage(options.client, options.clock);
-    this.narrator = new Narrator(options.paper, options.pause);
+    this.#stage = new Stage(options.client, options.clock, options.signal);
+    this.narrator = new Narrator(options.paper, async () => {
+      if (!options.signal.aborted) await options.pause();
+    });
   }
 
   async play(): Promise<void> {
@@ -244,6 +261,7 @@ class Demo {
   ): Promise<void> {
     const [source, target] = [this.#address(from, family), this.#address(to, family)];
     if (source === undefined || target === undefined) return; // the cluster has no such family
+    this.#o.signal.throwIfAborted();
     const command = requestCommand(target, port);
     const [namespace = '', pod = ''] = from.split('/');
     this.narrator.command(`${this.#o.execWords(namespace, pod)} ${command.join(' ')}`);
@@ -253,8 +271,10 @@ class Demo {
     let got = outcomeOf(await this.#o.exec(namespace, pod, command));
     const patience = afterChange ? TAKES_EFFECT_MS : 0;
     while (got !== expected && this.#o.clock.now() - start < patience) {
+      this.#o.signal.throwIfAborted();
       got = outcomeOf(await this.#o.exec(namespace, pod, command));
     }
+    this.#o.signal.throwIfAborted(); // Ctrl-C ends the command in the pod too: its outcome says nothing
     const took = this.#o.clock.now() - start;
     this.narrator.outcome(
       { from, to: `${to} TCP ${port}${family === 6 ? ' (IPv6)' : ''}`, expected, got, good: got === expected },

@@ -35,6 +35,23 @@ interface NodeJson {
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
+/** What of a core/v1 Pod says how far it is. */
+interface PodJson {
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly containerStatuses?: readonly {
+      readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
+    }[];
+  };
+}
+
+/** How far a pod is, in words. */
+function stateOf(pod: Pod, { status }: PodJson): string {
+  const waiting = status?.containerStatuses?.map(({ state }) => state?.waiting).find((state) => state !== undefined);
+  const why = waiting === undefined ? '' : `, ${waiting.message ?? waiting.reason ?? 'its container waits'}`;
+  return `it is ${pod.phase} on ${pod.nodeName === '' ? 'no node' : pod.nodeName}${why}`;
+}
+
 function isSchedulable({ spec, status }: NodeJson): boolean {
   const tainted = spec?.taints?.some(({ effect }) => effect !== 'PreferNoSchedule') === true;
   const ready = status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
@@ -45,11 +62,14 @@ function isSchedulable({ spec, status }: NodeJson): boolean {
 export class Stage {
   readonly client: KubeClient;
   readonly #clock: Clock;
+  readonly #signal: AbortSignal;
   readonly #made: Made[] = [];
 
-  constructor(client: KubeClient, clock: Clock) {
+  /** @param signal ends all but `clear`. */
+  constructor(client: KubeClient, clock: Clock, signal: AbortSignal) {
     this.client = client;
     this.#clock = clock;
+    this.#signal = signal;
   }
 
   /** The cluster's Network and Hosts; throws when Romana is not installed there. */
@@ -77,6 +97,7 @@ export class Stage {
 
   /** Creates an object, to be removed at the end; an object of that name is an error, it is somebody's. */
   async make(resource: Resource, object: object, namespace = ''): Promise<void> {
+    this.#signal.throwIfAborted();
     try {
       const made = await this.client.create(resource, object, namespace === '' ? undefined : namespace);
       const { name, uid } = (made as { metadata: { name: string; uid: string } }).metadata;
@@ -103,21 +124,29 @@ export class Stage {
       }
     }
     for (const { resource, namespace, name, uid } of made) {
-      await this.#until(`${resource.kind} ${name} to be gone`, async () => {
-        const found = await this.find(resource, name, namespace);
-        return found === undefined || (found as { metadata: { uid: string } }).metadata.uid !== uid ? true : undefined;
-      });
+      await this.#until(
+        () => `${resource.kind} ${name} to be gone`,
+        async () => {
+          const found = await this.find(resource, name, namespace);
+          return found === undefined || (found as { metadata: { uid: string } }).metadata.uid !== uid
+            ? true
+            : undefined;
+        },
+      );
     }
   }
 
   /** Waits until a pod is Ready and has an address. */
   async running(namespace: string, name: string): Promise<RunningPod> {
-    return await this.#until(`pod ${namespace}/${name} to run`, async () => {
+    let last = 'it was not there';
+    const what = (): string => `pod ${namespace}/${name} to run: ${last}`;
+    return await this.#until(what, async () => {
+      this.#signal.throwIfAborted();
       const json = await this.client.get(PODS, name, namespace);
       const pod: Pod = unwrap(parsePod(json));
-      const conditions = (json as { status?: { conditions?: readonly { type: string; status: string }[] } }).status
-        ?.conditions;
-      const ready = conditions?.some((c) => c.type === 'Ready' && c.status === 'True') === true;
+      const ready =
+        (json as PodJson).status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') === true;
+      last = stateOf(pod, json as PodJson);
       return ready && pod.addresses.length > 0
         ? { namespace, name, node: pod.nodeName, addresses: pod.addresses }
         : undefined;
@@ -145,12 +174,12 @@ export class Stage {
     await this.client.patch(NAMESPACES, namespace, { metadata: { annotations: { [key]: value } } });
   }
 
-  async #until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  async #until<T>(what: () => string, look: () => Promise<T | undefined>): Promise<T> {
     const end = this.#clock.now() + PATIENCE_MS;
     for (;;) {
       const value = await look();
       if (value !== undefined) return value;
-      if (this.#clock.now() > end) throw new Error(`waited ${PATIENCE_MS / 1000} s in vain for ${what}`);
+      if (this.#clock.now() > end) throw new Error(`waited ${PATIENCE_MS / 1000} s in vain for ${what()}`);
       await this.#clock.sleep(LOOK_EVERY_MS);
     }
   }
