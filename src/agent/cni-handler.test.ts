@@ -5,7 +5,7 @@ import { parseAddress } from '../addr/address.ts';
 import { type CniError, cniError } from '../cni/errors.ts';
 import { type CniResult, resultJson } from '../cni/result.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
-import { silentLog } from '../lib/log.ts';
+import { type Log, silentLog } from '../lib/log.ts';
 import { err, ok, unwrap } from '../lib/result.ts';
 import type { Lease } from '../plan/snapshot.ts';
 import { type CniCall, CniHandler, type CniHandlerOptions } from './cni-handler.ts';
@@ -24,7 +24,11 @@ const never = new AbortController().signal;
 
 type Network = CniHandlerOptions['network'];
 
-function handler(network: Partial<Network> = {}, status: () => CniError | undefined = () => undefined) {
+function handler(
+  network: Partial<Network> = {},
+  status: () => CniError | undefined = () => undefined,
+  log: Log = silentLog,
+) {
   const calls: CniCall[] = [];
   const whole: Network = {
     add: () => Promise.resolve(ok(RESULT)),
@@ -34,7 +38,7 @@ function handler(network: Partial<Network> = {}, status: () => CniError | undefi
     ...network,
   };
   const onCall = (call: CniCall): void => void calls.push(call);
-  const made = new CniHandler({ network: whole, status, clock: new FakeClock(), log: silentLog, onCall });
+  const made = new CniHandler({ network: whole, status, clock: new FakeClock(), log, onCall });
   return { calls, ask: (bytes: Uint8Array) => made.handle(bytes, never) };
 }
 
@@ -112,6 +116,22 @@ test('CniHandler answers with an error when something throws', async () => {
   const { ask } = handler({ del: () => Promise.reject(new Error('bug')) });
   const json = { cniVersion: '1.1.0', code: 100, msg: 'could not perform DEL: bug' };
   assert.deepEqual(await ask(bytesOf('DEL')), { failed: true, json });
+});
+
+test('CniHandler logs why a call failed, and a STATUS that goes on failing once', async () => {
+  const lines: object[] = [];
+  const keep = (fields: object, message: string): void => void lines.push({ ...fields, message });
+  let problem: CniError | undefined = cniError('notAvailable', 'no Host yet');
+  const { ask } = handler({}, () => problem, { ...silentLog, warn: keep, info: keep });
+  await ask(bytesOf('STATUS'));
+  await ask(bytesOf('STATUS'));
+  problem = undefined;
+  await ask(bytesOf('STATUS'));
+  await ask(bytesOf('STATUS'));
+  assert.deepEqual(lines, [
+    { command: 'STATUS', seconds: 0, code: 50, reason: 'no Host yet', details: undefined, message: 'CNI call failed' },
+    { command: 'STATUS', was: 'no Host yet', message: 'CNI STATUS is good again' },
+  ]);
 });
 
 test('CniHandler never throws, whatever the request', async () => {

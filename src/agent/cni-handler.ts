@@ -36,6 +36,8 @@ export interface CniHandlerOptions {
 /** Answers CNI calls as the launcher hands them over. Never throws. */
 export class CniHandler {
   readonly #options: CniHandlerOptions;
+  /** Why the last STATUS failed; undefined when it did not. */
+  #statusReason: string | undefined;
 
   constructor(options: CniHandlerOptions) {
     this.#options = options;
@@ -52,8 +54,16 @@ export class CniHandler {
     onCall?.({ command, code: outcome.ok ? 0 : outcome.error.code, seconds });
     const call = request.ok ? describe(request.value) : {};
     if (!outcome.ok) {
-      log.warn({ command, ...call, seconds, ...outcome.error }, 'CNI call failed');
+      const { code, msg: reason, details } = outcome.error;
+      // The runtime asks for STATUS again and again: one line says that it fails, and why.
+      const repeated = command === 'STATUS' && reason === this.#statusReason;
+      if (command === 'STATUS') this.#statusReason = reason;
+      if (!repeated) log.warn({ command, ...call, seconds, code, reason, details }, 'CNI call failed');
       return { failed: true, json: errorJson(outcome.error, versionOf(request)) };
+    }
+    if (command === 'STATUS' && this.#statusReason !== undefined) {
+      log.info({ command, was: this.#statusReason }, 'CNI STATUS is good again');
+      this.#statusReason = undefined;
     }
     if (command === 'ADD' || command === 'DEL') log.info({ command, ...call, seconds }, 'CNI call done');
     return { failed: false, json: outcome.value };
