@@ -163,14 +163,17 @@ export class Rig {
     return index < 0 ? undefined : this.#free.splice(index, 1)[0];
   }
 
-  /** Takes all pods away. Their sandboxes serve others, which saves each the start of a probe. */
+  /** Takes a pod away. Its sandbox serves others, which saves each the start of a probe. */
+  async remove(pod: RigPod): Promise<void> {
+    await pod.del();
+    const index = this.#pods.findIndex((known) => known.pod === pod);
+    const own = index < 0 ? undefined : this.#pods.splice(index, 1)[0]?.own;
+    if (own !== undefined) this.#free.push(own);
+  }
+
+  /** Takes all pods away. */
   async clear(): Promise<void> {
-    await Promise.all(
-      this.#pods.splice(0).map(async ({ pod, own }) => {
-        await pod.del();
-        if (own !== undefined) this.#free.push(own);
-      }),
-    );
+    await Promise.all(this.#pods.map(({ pod }) => this.remove(pod)));
   }
 
   /** Makes a pod that runs, as everybody may know by its status. */
