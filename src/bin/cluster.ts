@@ -57,9 +57,12 @@ export async function knownPlans(options: ClusterOptions): Promise<Result<Cluste
   if (!found.ok) return options.name === undefined && options.kubeconfig === undefined ? ok(undefined) : found;
   const client = new HttpKubeClient(found.value.connection, { connectMs: NAMES_MS, headMs: NAMES_MS });
   try {
-    const [networks, hosts, tenants] = await Promise.all(
-      [NETWORKS, HOSTS, TENANTS].map((resource) => client.list(resource, { signal })),
-    );
+    const asked = Promise.all([NETWORKS, HOSTS, TENANTS].map((resource) => client.list(resource, { signal })));
+    // A request whose connection is not made yet does not end by its signal.
+    const late = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+    const [networks, hosts, tenants] = await Promise.race([asked, late]);
     const network = networks?.items
       .map(parseNetwork)
       .find((parsed) => parsed.ok && parsed.value.meta.name === 'default');
