@@ -31,6 +31,7 @@ export function assignTenants(network: Network, state: ClusterState): Assignment
   const named = namedSegments(network.segmentLabel, labels, state.pods.values(), state.policies);
   for (const namespace of [...state.namespaces.values()].toSorted(byAge)) {
     const { name, uid } = namespace.meta;
+    warnings.push(...isolationWarnings(namespace));
     if (state.unreadable.has(name)) continue;
     const tenant = state.tenants.get(name);
     if (tenant === undefined) {
@@ -200,6 +201,16 @@ function byAge(a: Namespace, b: Namespace): number {
   const [older, younger] = [a.meta.creationTimestamp ?? '', b.meta.creationTimestamp ?? ''];
   if (older !== younger) return older < younger ? -1 : 1;
   return a.meta.name.localeCompare(b.meta.name, 'en', { numeric: true });
+}
+
+/** An isolation annotation that can't be read shuts its namespace; whoever set it has to hear of it. */
+function isolationWarnings({ meta, problems }: Namespace): readonly Warning[] {
+  const about = { kind: 'Namespace' as const, name: meta.name, uid: meta.uid };
+  return problems.map(({ field, message }) => ({
+    about,
+    reason: 'UnreadableIsolation',
+    message: `${field}: ${message}`,
+  }));
 }
 
 function poolWarnings(network: Network, namespace: Namespace, status: TenantStatus): readonly Warning[] {

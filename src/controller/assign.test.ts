@@ -218,6 +218,18 @@ void test('assign pools a namespace when no family has an id, and takes it out o
   assert.deepEqual([tenants(api).get('d')?.id, tenants(api).get('d')?.pooled], [1, false]);
 });
 
+void test('assign warns of an isolation annotation that cannot be read, with its field', async () => {
+  const api = await makeApi();
+  const annotations = { 'net.alpha.kubernetes.io/network-isolation': 'yes' };
+  await api.create(NAMESPACES, { metadata: { name: 'a', annotations } });
+  const { warnings } = await settle(api);
+  assert.deepEqual(
+    warnings.map(({ about, reason }) => [about.name, reason]),
+    [['a', 'UnreadableIsolation']],
+  );
+  assert.match(warnings[0]?.message ?? '', /network-isolation\]: must be "on" or "off", found "yes"/);
+});
+
 void test('assign pools the segments that find no id, and warns', async () => {
   const api = await makeApi({ plans: [SMALL] });
   for (const segment of ['s1', 's2', 's3', 's4']) await addPod(api, 'a', segment, { segment });
