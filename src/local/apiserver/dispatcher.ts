@@ -11,7 +11,7 @@ import type { NodeProxy } from './node-proxy.ts';
 import { findContainer, proxyExec, proxyLog } from './pod-proxy.ts';
 import { parseResourcePath, pathSegments, type ResourcePath } from './request-path.ts';
 import { type Backend, handleCollection, handleObject } from './resource-handler.ts';
-import { badRequest, methodNotAllowed, noSuchPath, StatusError } from './status-error.ts';
+import { badRequest, methodNotAllowed, noSubresource, noSuchPath, StatusError } from './status-error.ts';
 
 const HEALTH_PATHS = new Set(['/healthz', '/readyz', '/livez']);
 
@@ -84,7 +84,8 @@ export class Dispatcher {
       const url = new URL(req.url ?? '/', 'http://apiserver');
       const path = parseResourcePath(pathSegments(url.pathname));
       const kind = path === undefined ? undefined : registry.find(path.group, path.version, path.plural);
-      if (path?.subresource !== 'exec' || kind?.key !== 'pods') throw noSuchPath();
+      if (path === undefined || kind?.key !== 'pods') throw noSuchPath();
+      if (path.subresource !== 'exec') throw noSubresource(path.plural, path.subresource);
       if (req.headers.upgrade?.toLowerCase() !== 'websocket')
         throw badRequest('exec needs a WebSocket with the subprotocol v5.channel.k8s.io');
       const pod = backend.objects.get(kind, path.namespace, path.name);

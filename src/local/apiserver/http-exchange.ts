@@ -11,9 +11,13 @@ export function mediaType(req: IncomingMessage): string {
   return (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
+// kubectl has a few commands that send nothing else, and does not try again with JSON.
+const PROTOBUF_HINT =
+  '; this API server takes no protobuf: where a command of kubectl sends it, add --dry-run=client -o yaml and pipe that to kubectl apply -f -';
+
 /** 415 for a body that can't be read. */
 export function unsupportedMediaType(type: string, supported: readonly string[]): StatusError {
-  const message = `the body of the request was in an unknown format ${JSON.stringify(type)} - accepted media types include: ${supported.join(', ')}`;
+  const message = `the body of the request was in an unknown format ${JSON.stringify(type)} - accepted media types include: ${supported.join(', ')}${type.includes('protobuf') ? PROTOBUF_HINT : ''}`;
   return new StatusError(415, 'UnsupportedMediaType', message);
 }
 

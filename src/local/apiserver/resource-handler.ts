@@ -10,7 +10,7 @@ import type { ObjectService } from './object-service.ts';
 import { readPatch } from './patch.ts';
 import type { ResourcePath } from './request-path.ts';
 import { parseSelection } from './selection.ts';
-import { badRequest, methodNotAllowed, noSuchPath, StatusError, successStatus } from './status-error.ts';
+import { badRequest, methodNotAllowed, noSubresource, noSuchPath, successStatus } from './status-error.ts';
 import { parseIncludeObject, tableOfList, tableOfObject, tablesOfWatch, type TableView } from './table.ts';
 import { parseWatch, streamWatch, type WatchSources } from './watch-stream.ts';
 
@@ -69,7 +69,8 @@ export async function handleObject(request: ResourceRequest, backend: Backend): 
     bindPod(backend, kind, namespace, name, await readObject(req));
     return sendObject(res, 201, successStatus());
   }
-  if (path.subresource !== '' && !(path.subresource === 'status' && kind.hasStatus)) throw noSubresource(path);
+  if (path.subresource !== '' && !(path.subresource === 'status' && kind.hasStatus))
+    throw noSubresource(path.plural, path.subresource);
   const subresource = path.subresource === 'status' ? 'status' : '';
   const options = { subresource, dryRun: isDryRun(query) } as const;
   switch (req.method ?? '') {
@@ -91,10 +92,6 @@ export async function handleObject(request: ResourceRequest, backend: Backend): 
     default:
       throw methodNotAllowed();
   }
-}
-
-function noSubresource({ plural, subresource }: ResourcePath): StatusError {
-  return new StatusError(404, 'NotFound', `this API server has no ${plural}/${subresource}`, {});
 }
 
 /** How to show what is asked for as a Table; undefined when the client wants the objects themselves. */

@@ -83,6 +83,12 @@ export function noSuchPath(): StatusError {
   return new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
+/** 404: what Kubernetes has at this path of an object, and this server has not. */
+export function noSubresource(plural: string, subresource: string): StatusError {
+  const message = `the server could not find the requested resource: this API server has no ${plural}/${subresource}`;
+  return new StatusError(404, 'NotFound', message, {});
+}
+
 /** 405: the resource does not know this verb. */
 export function methodNotAllowed(): StatusError {
   return new StatusError(

@@ -41,10 +41,11 @@ function objectsOf(value: unknown, field: string): readonly JsonObject[] {
 }
 
 function mergeKeyed(old: unknown, patch: unknown, field: string, key: string): unknown[] {
+  // What lies in an element belongs to the list by its own name, wherever the list is.
+  const name = field.slice(field.indexOf('.') + 1);
   const changes = objectsOf(patch, field);
   const plain = changes.filter((change) => change['$patch'] === undefined || change['$patch'] === 'merge');
-  if (changes.some((change) => change['$patch'] === 'replace'))
-    return plain.map((item) => mergeObject({}, item, field));
+  if (changes.some((change) => change['$patch'] === 'replace')) return plain.map((item) => mergeObject({}, item, name));
   const items = Array.isArray(old) ? [...(old as unknown[])] : [];
   for (const change of changes) {
     const id = change[key];
@@ -52,8 +53,8 @@ function mergeKeyed(old: unknown, patch: unknown, field: string, key: string): u
     const at = items.findIndex((item) => isObject(item) && isDeepStrictEqual(item[key], id));
     const remove = change['$patch'] === 'delete';
     if (remove && at !== -1) items.splice(at, 1);
-    else if (!remove && at === -1) items.push(mergeObject({}, change, field));
-    else if (!remove) items[at] = mergeObject(items[at], change, field);
+    else if (!remove && at === -1) items.push(mergeObject({}, change, name));
+    else if (!remove) items[at] = mergeObject(items[at], change, name);
   }
   return items;
 }
