@@ -8,7 +8,8 @@ cache=$PWD/.cache
 mkdir -p "$cache"
 
 # "package: why", one a line. util-linux, mount and procps are essential on Debian but may be cut from images.
-packages='nftables:rules of the datapath (libnftables) and nft to look at them
+packages='libatomic1:a library that our Node is linked with
+nftables:rules of the datapath (libnftables) and nft to look at them
 iproute2:network namespaces and links of the local cluster
 util-linux:unshare and nsenter, which start the pods
 mount:the file systems of nodes and pods
@@ -56,15 +57,7 @@ installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok
 [ "$(uname -s)" = Linux ] || fail "needs Linux, this is $(uname -s)"
 need_root
 
-# 1. npm packages, our Node among them.
-stamp=$(cat package.json package-lock.json | cksum | tr ' ' '-')
-if [ "$(cat "$cache/npm.stamp" 2>/dev/null)" != "$stamp" ] || ! node_modules/.bin/node --version >/dev/null 2>&1; then
-  with_progress "npm packages into node_modules (Node 26, koffi for system calls and the rest of package.json)" npm ci --no-audit --no-fund
-  node_modules/.bin/node --version >/dev/null 2>&1 || fail "the npm package 'node' brought no program for $(uname -m) (see .cache/setup.log)"
-  echo "$stamp" >"$cache/npm.stamp"
-fi
-
-# 2. Debian packages.
+# 1. Debian packages, first: our Node needs a library of them.
 command -v dpkg-query >/dev/null || fail "needs Debian or Ubuntu: there is no dpkg here"
 missing=
 while IFS=: read -r name why; do
@@ -80,6 +73,14 @@ if [ -n "$missing" ]; then
   lists_known || with_progress "the list of Debian packages" apt_get update
   # shellcheck disable=SC2086
   with_progress "Debian packages:$missing" apt_get install -y --no-install-recommends $missing
+fi
+
+# 2. npm packages, our Node among them.
+stamp=$(cat package.json package-lock.json | cksum | tr ' ' '-')
+if [ "$(cat "$cache/npm.stamp" 2>/dev/null)" != "$stamp" ] || ! node_modules/.bin/node --version >/dev/null 2>&1; then
+  with_progress "npm packages into node_modules (Node 26, koffi for system calls and the rest of package.json)" npm ci --no-audit --no-fund
+  node_modules/.bin/node --version >/dev/null 2>&1 || fail "the npm package 'node' brought no program for $(uname -m) (see .cache/setup.log)"
+  echo "$stamp" >"$cache/npm.stamp"
 fi
 
 # 3. nginx, unpacked here instead of installed: its installation would start a service.
