@@ -64,7 +64,8 @@ suite('a demo that does not come to its end', { skip }, () => {
       assert.match(demo.said(), new RegExp(`romana demo: ended early by ${signal}; what it had made is removed\n$`));
       assert.deepEqual(await podNames(), []);
       const client = peopleClient(LAYOUT);
-      const tenant = await client.get(NAMESPACES, 'tenant-a').finally(() => client.close());
+      const tenant = await client.get(NAMESPACES, 'tenant-a');
+      await client.close();
       assert.match(JSON.stringify(tenant), /network-isolation":"on"/);
     });
   }
