@@ -18,6 +18,23 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   { name: 'demo', summary: "the founding page's demo, on any cluster with Romana", load: () => import('./demo.ts') },
   { name: 'ip', summary: 'takes an address apart, or puts one together', load: () => import('./ip.ts') },
+  {
+    name: 'status',
+    summary: 'the cluster at a glance: what is wrong and what to do',
+    load: () => import('./status.ts'),
+  },
+  { name: 'hosts', summary: 'the hosts, their ranges and their use', load: () => import('./hosts.ts') },
+  { name: 'tenants', summary: 'the tenants and their use', load: () => import('./tenants.ts') },
+  { name: 'segments', summary: 'the segments of tenants and their use', load: () => import('./segments.ts') },
+  { name: 'endpoints', summary: "the pods' addresses with what they say", load: () => import('./endpoints.ts') },
+  { name: 'policies', summary: 'the policies and what they open', load: () => import('./policies.ts') },
+  {
+    name: 'apply',
+    summary: 'creates or updates the objects of files, 2016 policies too',
+    load: () => import('./apply.ts'),
+  },
+  { name: 'delete', summary: 'deletes the objects of files, 2016 policies too', load: () => import('./delete.ts') },
+  { name: 'exec', summary: 'runs a command in a pod, on any cluster', load: () => import('./exec.ts') },
   { name: 'agent', summary: 'the daemon of every node', daemon: true, load: () => import('./agent.ts') },
   {
     name: 'controller',
