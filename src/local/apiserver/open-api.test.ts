@@ -38,6 +38,8 @@ test('a PATCH path of every kind names its kind and declares fieldValidation, wh
     for (const patch of patches as JsonObject[]) {
       const names = arrayAt(patch, 'parameters').map((parameter) => textAt(parameter, 'name'));
       assert.deepEqual(names, ['dryRun', 'fieldValidation']);
+      // With strategic merge among them, kubectl would need the merge keys of all lists from the document.
+      assert.deepEqual(Object.keys(objectAt(patch, 'requestBody', 'content')), ['application/merge-patch+json']);
       kinds.push(textAt(patch, 'x-kubernetes-group-version-kind', 'kind'));
     }
   }

@@ -73,7 +73,11 @@ type Action = 'list' | 'post' | 'deletecollection' | 'get' | 'put' | 'patch' | '
 
 const WRITING: ReadonlySet<Action> = new Set(['post', 'put', 'patch']);
 const METHOD: Partial<Record<Action, string>> = { list: 'get', deletecollection: 'delete' };
-const PATCH_TYPES = ['application/merge-patch+json', 'application/strategic-merge-patch+json'];
+/*
+ * Strategic merge is not named although built-in kinds take it: kubectl would then make its patches by the merge keys in
+ * these documents, which do not describe every list. Without, it goes by the merge keys that it knows itself.
+ */
+const PATCH_TYPES = ['application/merge-patch+json'];
 
 function content(types: readonly string[], schema: JsonObject): JsonObject {
   return { content: Object.fromEntries(types.map((type) => [type, { schema }])) };
@@ -82,7 +86,7 @@ function content(types: readonly string[], schema: JsonObject): JsonObject {
 function operation(kind: Kind, action: Action, scope: string): JsonObject {
   const schema = { $ref: SCHEMAS + schemaName(kind) };
   const answer = action === 'list' || action === 'deletecollection' ? { type: 'object' } : schema;
-  const types = action === 'patch' ? PATCH_TYPES.slice(0, kind.strategicMerge ? 2 : 1) : ['application/json'];
+  const types = action === 'patch' ? PATCH_TYPES : ['application/json'];
   const body = action === 'patch' ? { type: 'object' } : schema;
   return {
     operationId: `${action}${scope}${kind.kind}`,

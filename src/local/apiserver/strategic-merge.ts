@@ -2,28 +2,36 @@ import { isDeepStrictEqual } from 'node:util';
 import { isObject, type JsonObject } from './api-object.ts';
 import { badRequest } from './status-error.ts';
 
-/** The lists of the built-in kinds that merge by a key: the field that holds them, their own name, the key in their items. */
+/** Lists of a container that merge by a key. */
+const CONTAINER_KEYS: readonly [string, string][] = [
+  ['env', 'name'],
+  ['ports', 'containerPort'],
+  ['volumeMounts', 'mountPath'],
+  ['volumeDevices', 'devicePath'],
+];
+const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'];
+
+/**
+ * The lists of the built-in kinds that merge by a key (Kubernetes API reference, "patch strategy: merge"): the field
+ * that holds them and their own name, with the key in their items.
+ */
 const MERGE_KEYS: ReadonlyMap<string, string> = new Map([
-  ['spec.containers', 'name'],
-  ['spec.initContainers', 'name'],
-  ['spec.ephemeralContainers', 'name'],
+  ...CONTAINER_LISTS.map((list): [string, string] => [`spec.${list}`, 'name']),
+  ...CONTAINER_LISTS.flatMap((list) => CONTAINER_KEYS.map(([name, key]): [string, string] => [`${list}.${name}`, key])),
   ['spec.volumes', 'name'],
   ['spec.imagePullSecrets', 'name'],
+  ['spec.resourceClaims', 'name'],
+  ['spec.schedulingGates', 'name'],
   ['spec.hostAliases', 'ip'],
   ['spec.topologySpreadConstraints', 'topologyKey'],
-  ['containers.env', 'name'],
-  ['containers.ports', 'containerPort'],
-  ['containers.volumeMounts', 'mountPath'],
-  ['initContainers.env', 'name'],
-  ['initContainers.ports', 'containerPort'],
-  ['initContainers.volumeMounts', 'mountPath'],
   ['status.conditions', 'type'],
   ['status.addresses', 'type'],
   ['status.podIPs', 'ip'],
+  ['status.hostIPs', 'ip'],
   ['metadata.ownerReferences', 'uid'],
 ]);
 /** Lists of plain values to which a patch adds. */
-const MERGED_SETS: ReadonlySet<string> = new Set(['metadata.finalizers', 'spec.finalizers']);
+const MERGED_SETS: ReadonlySet<string> = new Set(['metadata.finalizers', 'spec.podCIDRs']);
 
 const DELETE_FROM = '$deleteFromPrimitiveList/';
 const ORDER = '$setElementOrder/';
