@@ -135,6 +135,23 @@ void test('assign refuses another plan while a Host holds the old one, and takes
   assert.deepEqual(hosts(api).get('a')?.ranges, ['10.0.0.0/10']);
 });
 
+void test('assign gives pods their ids while it refuses a plan that hosts do not hold, and lets no host join', async () => {
+  const api = await makeApi({ plans: [SMALL] });
+  await addNode(api, 'n1');
+  await settle(api);
+  await api.patch(NETWORKS, 'default', { spec: { plans: [{ ...SMALL, hostBits: 3, endpointBits: 17 }] } });
+  await addNode(api, 'n2');
+  await addPod(api, 'later', 'p', { segment: 'x' });
+  const { warnings } = await settle(api);
+  assert.deepEqual(
+    warnings.map(({ reason }) => reason),
+    ['HeldByHosts'],
+  );
+  assert.deepEqual([...hosts(api).keys()], ['n1']);
+  assert.equal(tenants(api).get('later')?.id, 1);
+  assert.deepEqual(segments(api, 'later'), { x: 1 });
+});
+
 void test('assign says in the status why a Network cannot be read', async () => {
   const api = await makeApi({ plans: [{ ...SMALL, endpointBits: 17 }] });
   const { warnings } = await settle(api);

@@ -20,16 +20,23 @@ export function assign(state: ClusterState): Assignment {
   const stale = networkStatusText(status) !== observed.statusText;
   const report: Action[] = stale ? [{ kind: 'set-network-status', network: observed, status }] : [];
   const { network } = observed;
-  if (network === undefined || status.accepted.status === 'False') {
+  const { reason } = status.accepted;
+  if (network === undefined || reason === 'Invalid' || reason === 'NoHostIds') {
     // Nothing is given under a plan that can't be; what frees the cluster for another plan still happens.
     return { actions: [...report, ...hostsWithoutNode(state)], warnings: [refused(observed, status)] };
   }
-  const hosts = assignHosts(network, state);
   const tenants = assignTenants(network, state);
-  return {
-    actions: [...hosts.actions, ...tenants.actions, ...advanceReleases(state), ...report],
-    warnings: [...hosts.warnings, ...tenants.warnings],
-  };
+  const ids = [...tenants.actions, ...advanceReleases(state), ...report];
+  if (reason === 'HeldByHosts') {
+    // The agents stay with the plan that their Hosts hold, so no host joins under another one; but pods go on. An id
+    // of tenant or segment that does not fit that plan only has them in the shared pool.
+    return {
+      actions: [...hostsWithoutNode(state), ...ids],
+      warnings: [...tenants.warnings, refused(observed, status)],
+    };
+  }
+  const hosts = assignHosts(network, state);
+  return { actions: [...hosts.actions, ...ids], warnings: [...hosts.warnings, ...tenants.warnings] };
 }
 
 /** What the Network's status has to say. */

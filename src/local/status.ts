@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { KubeClient } from '../kube/client.ts';
-import { NODES, PODS } from '../objects/resources.ts';
+import { NETWORKS, NODES, PODS } from '../objects/resources.ts';
 import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 import { conditionOf, nameOf, objectsAt, textAt } from './kube-json.ts';
 import { nodeProcess } from './nodes.ts';
@@ -48,9 +48,10 @@ export interface ClusterStatus {
 /** Looks at the cluster's processes and asks its API server. */
 export async function clusterStatus(layout: ClusterLayout, client: KubeClient): Promise<ClusterStatus> {
   const problems: string[] = [];
-  const [nodes, pods] = await Promise.all([client.list(NODES), client.list(PODS)]).catch((error: unknown) => {
+  const lists = Promise.all([client.list(NODES), client.list(PODS), client.list(NETWORKS)]);
+  const [nodes, pods, networks] = await lists.catch((error: unknown) => {
     problems.push(`the API server does not answer: ${error instanceof Error ? error.message : String(error)}`);
-    return [undefined, undefined];
+    return [undefined, undefined, undefined];
   });
   const logs = readServiceLogs(layout);
   const statuses = layout.nodes.map((node): NodeStatus => {
@@ -74,6 +75,14 @@ export async function clusterStatus(layout: ClusterLayout, client: KubeClient): 
     }
     return { name: node.name, addresses: node.addresses, pid, services, ready, reason };
   });
+  for (const network of networks?.items ?? []) {
+    const accepted = conditionOf(network, 'PlanAccepted');
+    if (accepted?.status === 'False') problems.push(`Network ${nameOf(network)}: ${accepted.message}`);
+  }
+  for (const json of pods?.items ?? []) {
+    const why = troubleOf(json);
+    if (why !== undefined) problems.push(`pod ${textAt(json, 'metadata', 'namespace')}/${nameOf(json)}: ${why}`);
+  }
   return { nodes: statuses, pods: (pods?.items ?? []).map(podStatus), problems };
 }
 
@@ -114,6 +123,17 @@ function table(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Why a container of the pod waits, when it waits for something that went wrong. */
+function troubleOf(json: unknown): string | undefined {
+  for (const container of objectsAt(json, 'status', 'containerStatuses')) {
+    const reason = textAt(container, 'state', 'waiting', 'reason');
+    if (reason === '' || reason === 'ContainerCreating' || reason === 'PodInitializing') continue;
+    const message = textAt(container, 'state', 'waiting', 'message');
+    return message === '' ? reason : `${reason}: ${message}`;
+  }
+  return undefined;
 }
 
 function podStatus(json: unknown): PodStatus {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { after, before, suite, test } from 'node:test';
 import { parse } from 'yaml';
 
+import { waitFor } from '../../src/lib/wait-for.ts';
 import { machineState } from './machine-state.ts';
 import { CHECKOUT } from './test-cluster.ts';
 
@@ -18,7 +19,10 @@ interface Ended {
 /** Calls the program as a person does, from the checkout. */
 function romana(words: readonly string[], input = ''): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(`${CHECKOUT}/bin/romana`, words, { cwd: CHECKOUT, env: { PATH: process.env['PATH'], HOME: '/root' } });
+    const child = spawn(`${CHECKOUT}/bin/romana`, words, {
+      cwd: CHECKOUT,
+      env: { PATH: process.env['PATH'], HOME: '/root' },
+    });
     const said = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => (said[name] += text));
@@ -103,6 +107,23 @@ suite('a local cluster by the program', () => {
     assert.equal(status, 2);
     assert.match(stderr, /spec\.podSelector/);
     assert.equal((await romana(['delete', '--name', NAME, '-f', '-'], pod('never'))).status, 1);
+  });
+
+  test('local status names a pod that cannot run, and why', async () => {
+    const broken = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'broken' },
+      spec: { containers: [{ name: 'main', image: 'no-such-image' }] },
+    });
+    await good(['apply', '--name', NAME, '-f', '-'], broken);
+    const seen = await waitFor('the problem', async () => {
+      const { status, stdout } = await romana(['local', 'status', '--name', NAME]);
+      return /problem: pod default\/broken: (?:ErrImagePull|ImagePullBackOff)/.test(stdout) && { status };
+    });
+    assert.equal(seen.status, 1);
+    await good(['delete', '--name', NAME, '-f', '-'], broken);
+    assert.match(await good(['local', 'status', '--name', NAME]), /all is well/);
   });
 
   test('the kubeconfig is one that any client reads', async () => {
