@@ -6,24 +6,28 @@ const POLICIES = ['one', 'two'];
 /** Places for pods, in turn on the first host and on the second. */
 const PLACES = 6;
 
-const labels = fc.record(
-  { segment: fc.constantFrom('a', 'b', ''), app: fc.constantFrom('web', 'db') },
-  { requiredKeys: [] },
+const segment = fc.constantFrom('a', 'b', '');
+const app = fc.constantFrom('web', 'db');
+const labels = fc.record({ segment, app }, { requiredKeys: [] });
+// Mostly of one label: what names several selects hardly anybody.
+const selector = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ segment }) },
+  { weight: 1, arbitrary: fc.record({ app }) },
+  { weight: 2, arbitrary: labels },
 );
-const spec = fc.record(
-  {
-    podSelector: labels,
-    allowIncoming: fc.record(
-      {
-        toPorts: fc.uniqueArray(
-          fc.constantFrom({ port: 80, protocol: 'TCP' }, { port: 81, protocol: 'TCP' }, { port: 80, protocol: 'UDP' }),
-        ),
-        from: fc.array(fc.record({ pods: labels }), { maxLength: 2 }),
-      },
-      { requiredKeys: [] },
-    ),
-  },
-  { requiredKeys: ['podSelector'] },
+const toPorts = fc.uniqueArray(
+  fc.constantFrom({ port: 80, protocol: 'TCP' }, { port: 81, protocol: 'TCP' }, { port: 80, protocol: 'UDP' }),
+);
+const from = fc.array(fc.record({ pods: selector }), { maxLength: 2 });
+const allowIncoming = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ from }) },
+  { weight: 3, arbitrary: fc.record({ from, toPorts }) },
+  { weight: 1, arbitrary: fc.record({ toPorts }) },
+);
+const podSelector = fc.oneof(fc.constant({}), selector);
+const spec = fc.oneof(
+  { weight: 9, arbitrary: fc.record({ podSelector, allowIncoming }) },
+  { weight: 1, arbitrary: fc.record({ podSelector }) },
 );
 // Most of it in one namespace, where policies have something to choose from.
 const namespace = fc.constantFrom('red', 'red', 'red', 'blue', 'blue', 'green', 'grey');
@@ -36,7 +40,7 @@ const steps = {
   isolate: fc.record({
     do: fc.constant('isolate' as const),
     namespace,
-    value: fc.constantFrom('on' as const, 'off' as const),
+    value: fc.constantFrom('on' as const, 'on' as const, 'off' as const),
   }),
   policy: fc.record({ do: fc.constant('policy' as const), namespace, name: policyName, spec }),
   deletePolicy: fc.record({ do: fc.constant('deletePolicy' as const), namespace, name: policyName }),
@@ -49,8 +53,8 @@ const steps = {
 const step = fc.oneof(
   { weight: 2, arbitrary: steps.start },
   { weight: 1, arbitrary: steps.stop },
-  { weight: 3, arbitrary: steps.label },
-  { weight: 3, arbitrary: steps.isolate },
+  { weight: 6, arbitrary: steps.label },
+  { weight: 2, arbitrary: steps.isolate },
   { weight: 4, arbitrary: steps.policy },
   { weight: 1, arbitrary: steps.deletePolicy },
 );
@@ -83,7 +87,8 @@ const isolation = fc.tuple(
  */
 export function histories({ restarts }: { readonly restarts: boolean }): fc.Arbitrary<Step[][]> {
   const one: fc.Arbitrary<Step> = restarts ? stepOrRestart : step;
-  const first = fc.tuple(isolation, pods, fc.array(one, { maxLength: 8 })).map((parts): Step[] => parts.flat());
-  const later = fc.array(fc.array(one, { minLength: 1, maxLength: 5 }), { maxLength: 5 });
+  const policies = fc.array(steps.policy, { minLength: 2, maxLength: 4 });
+  const first = fc.tuple(isolation, policies, pods).map((parts): Step[] => parts.flat());
+  const later = fc.array(fc.array(one, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 6 });
   return fc.tuple(first, later).map(([batch, batches]) => [batch].concat(batches));
 }
