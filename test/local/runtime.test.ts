@@ -280,6 +280,10 @@ test('a runtime that is killed finds its pods again and restarts none', { skip }
   await run('ends', 'touch', '/run/end');
   const ended = await phaseIs('ends', 'Failed');
   assert.equal(at(objectsAt(ended, 'status', 'containerStatuses')[0], 'state', 'terminated', 'exitCode'), 5);
-  const status = await clusterStatus(layout, client);
-  assert.deepEqual(status.problems, []);
+  const { problems } = await clusterStatus(layout, client);
+  // Two pods of the tests before are broken on purpose.
+  assert.deepEqual(
+    problems.filter((problem) => !/^pod default\/(?:crashes|unknown): /.test(problem)),
+    [],
+  );
 });
