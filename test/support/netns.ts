@@ -18,8 +18,12 @@ const open = new Set<TestNetns>();
 
 // For a test process that ends before its `finally` blocks ran (an interrupt, an error at import).
 process.on('exit', () => {
-  for (const ns of open) ns.removeNow();
+  // By one process, which goes on when this one is killed meanwhile.
+  const lines = [...open].map((ns) => ns.abandon()).map((name) => `netns delete ${name}\n`);
+  if (lines.length > 0) execFileSync('ip', ['-force', '-batch', '-'], { input: lines.join('') });
 });
+// A signal alone would end the process without that.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
 /**
  * A network namespace for one test, with its loopback up: an empty Linux host as far as the network is concerned.
@@ -106,9 +110,14 @@ export class TestNetns {
 
   /** The same without waiting for processes to end. A second time does nothing. */
   removeNow(): void {
-    if (!open.delete(this)) return;
+    if (open.has(this)) execFileSync('ip', ['netns', 'delete', this.abandon()]);
+  }
+
+  /** Ends what was started here and leaves the namespace to the caller. @returns its name */
+  abandon(): string {
+    open.delete(this);
     for (const child of this.#children) child.kill('SIGKILL');
-    execFileSync('ip', ['netns', 'delete', this.name]);
+    return this.name;
   }
 
   #track(child: ChildProcess): void {

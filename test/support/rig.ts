@@ -70,7 +70,9 @@ export class Rig {
   static async start(options: RigOptions = {}): Promise<Rig> {
     await using undo = new AsyncDisposableStack();
     const directory = mkdtempSync(join(tmpdir(), 'romana-rig-'));
-    undo.defer(() => rmSync(directory, { recursive: true }));
+    const remove = (): void => rmSync(directory, { recursive: true, force: true });
+    process.once('exit', remove);
+    undo.defer(remove);
     const fabric = undo.use(makeFabric());
     const places = Array.from({ length: options.hosts ?? 2 }, (_, n) => undo.use(makeHostNetns(fabric, n + 1)));
     const api = undo.use(await RigApi.start(fabric, FABRIC[0], directory));
