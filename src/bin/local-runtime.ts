@@ -14,6 +14,7 @@ interface Options {
   readonly kubeconfig: string;
   readonly address: readonly string[];
   readonly controlPlane?: true;
+  readonly after?: string;
   readonly nginx?: string;
   readonly logLevel: string;
 }
@@ -28,6 +29,7 @@ export function command(): Command {
     .requiredOption('--kubeconfig <file>', 'made by romana local up')
     .requiredOption('--address <address>', "the Node's InternalIP, once a family", collect, [])
     .option('--control-plane', 'taints the Node so that pods are scheduled elsewhere')
+    .option('--after <node>', 'registers when this Node has, so that host ids follow the order')
     .option('--nginx <directory>', "where Debian's nginx is unpacked")
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
@@ -38,6 +40,7 @@ export function command(): Command {
         node: options.node,
         addresses: options.address,
         controlPlane: options.controlPlane === true,
+        after: options.after,
         client,
         token,
         nginx: options.nginx,

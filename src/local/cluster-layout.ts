@@ -25,6 +25,8 @@ export interface NodeLayout {
   /** `master`, `minion1`, ... */
   readonly name: string;
   readonly master: boolean;
+  /** The node that registers before it, so that host ids follow the nodes' numbers; undefined for the master. */
+  readonly after: string | undefined;
   /** Name of its network namespace, `NAME-master`. */
   readonly netns: string;
   /** Its addresses on the fabric, IPv4 first. */
@@ -79,10 +81,11 @@ export function clusterLayout(name: string, minions: number, base: BaseDirectori
   const runDirectory = `${base.run}/${name}`;
   const libDirectory = `${base.lib}/${name}`;
   const node = (number: number): NodeLayout => {
-    const nodeName = number === 0 ? 'master' : `minion${number}`;
+    const nodeName = nameOfNode(number);
     return {
       name: nodeName,
       master: number === 0,
+      after: number === 0 ? undefined : nameOfNode(number - 1),
       netns: `${name}-${nodeName}`,
       addresses: [`192.168.99.${10 + number}`, `fd00:99::${10 + number}`],
       directory: `${libDirectory}/nodes/${nodeName}`,
@@ -101,4 +104,8 @@ export function clusterLayout(name: string, minions: number, base: BaseDirectori
     fabric: `${name}-fabric`,
     nodes: Array.from({ length: minions + 1 }, (_, number) => node(number)),
   };
+}
+
+function nameOfNode(number: number): string {
+  return number === 0 ? 'master' : `minion${number}`;
 }

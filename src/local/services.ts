@@ -60,6 +60,7 @@ export function runtimeService(node: NodeLayout, checkout: string, nginx: string
       IN_NODE.kubeconfig,
       ...node.addresses.flatMap((address) => ['--address', address]),
       ...(node.master ? ['--control-plane'] : []),
+      ...(node.after === undefined ? [] : ['--after', node.after]),
       ...(nginx === undefined ? [] : ['--nginx', nginx]),
     ],
   };

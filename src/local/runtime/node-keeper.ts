@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { isConflict, isNotFound, type KubeClient } from '../../kube/client.ts';
 import { LEASES, NAMESPACES, NODES } from '../../objects/resources.ts';
+import { nameOf } from '../kube-json.ts';
 import type { CniRunner } from './cni-runner.ts';
 
 /** What a node says of itself. */
@@ -14,6 +15,8 @@ export interface NodeIdentity {
   readonly controlPlane: boolean;
   /** TCP port of logs and exec. */
   readonly port: number;
+  /** The Node that registers before this one, so that host ids follow the nodes' numbers; undefined for the first. */
+  readonly after: string | undefined;
 }
 
 /** What the keeper needs. */
@@ -29,6 +32,8 @@ export interface NodeKeeperOptions {
 const LOOK_MS = { ready: 5_000, notReady: 100 };
 /** How often the Lease is renewed and for how long it counts, as the kubelet does (KEP-589). */
 const LEASE = { renewMs: 10_000, seconds: 40, namespace: 'kube-node-lease' };
+/** How long a new node waits for its turn to register at most, and how often it looks, in milliseconds. */
+const TURN_MS = { patience: 10_000, look: 20 };
 const RETRY = { initialMs: 50, maxMs: 1_000 };
 
 /** Registers the Node, keeps its Ready condition in line with CNI's STATUS, and renews its Lease. */
@@ -43,17 +48,30 @@ export class NodeKeeper {
 
   /** Runs until aborted. Never rejects: what fails is repeated. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#insist('register the node', () => this.#register(), signal);
+    await this.#insist('register the node', () => this.#register(signal), signal);
     await Promise.all([this.#keepStatus(signal), this.#keepLease(signal)]);
   }
 
-  async #register(): Promise<void> {
+  async #register(signal: AbortSignal): Promise<void> {
     const { client, node } = this.#options;
+    await this.#awaitTurn(signal);
     try {
       await client.create(NODES, nodeObject(node));
       this.#options.log.info({ node: node.name }, 'registered');
     } catch (error) {
       if (!isConflict(error)) throw error; // It is the same node after a restart.
+    }
+  }
+
+  /** Waits until the node before this one is there, unless this one is there already. */
+  async #awaitTurn(signal: AbortSignal): Promise<void> {
+    const { client, clock, node } = this.#options;
+    const end = clock.now() + TURN_MS.patience;
+    while (node.after !== undefined && clock.now() < end && !signal.aborted) {
+      const names = new Set([node.name, node.after]);
+      const { items } = await client.list(NODES);
+      if (items.some((item) => names.has(nameOf(item)))) return;
+      await this.#sleep(TURN_MS.look, signal);
     }
   }
 

@@ -20,6 +20,8 @@ export interface RuntimeOptions {
   readonly node: string;
   readonly addresses: readonly string[];
   readonly controlPlane: boolean;
+  /** The Node that registers before this one. */
+  readonly after: string | undefined;
   readonly client: KubeClient;
   /** The parts' bearer token, asked of whoever wants logs and exec. */
   readonly token: string;
@@ -89,7 +91,13 @@ export async function runRuntime(options: RuntimeOptions): Promise<void> {
     clock,
     log,
   });
-  const identity = { name: node, addresses, controlPlane: options.controlPlane, port: KUBELET_PORT };
+  const identity = {
+    name: node,
+    addresses,
+    controlPlane: options.controlPlane,
+    after: options.after,
+    port: KUBELET_PORT,
+  };
   const keeper = new NodeKeeper({ node: identity, client, cni, clock, log });
   log.info({ node, port: KUBELET_PORT }, 'node runtime started');
   // Also without any change: pods may have gone while no runtime was here.
