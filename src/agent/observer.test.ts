@@ -25,8 +25,10 @@ function pod(name: string, nodeName = 'minion1', labels: object = {}): object {
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'a', labels }, spec: { nodeName } };
 }
 
-async function watching(t: TestContext): Promise<{ client: FakeKubeClient; observer: Observer }> {
-  const client = new FakeKubeClient();
+async function watching(
+  t: TestContext,
+  client = new FakeKubeClient(),
+): Promise<{ client: FakeKubeClient; observer: Observer }> {
   const end = new AbortController();
   t.after(() => end.abort());
   const observer = new Observer({
@@ -62,20 +64,7 @@ test('Observer.network keeps the last plans that fit the Host when somebody chan
   await waitFor('what came later', () => observer.namespaces.store.has('later'));
   assert.equal(observer.network?.plans[0]?.hostBits, 8);
 
-  const fresh = await (async () => {
-    const again = new Observer({
-      client,
-      node: 'minion1',
-      clock: systemClock,
-      log: silentLog,
-      onChange: () => undefined,
-    });
-    const end = new AbortController();
-    t.after(() => end.abort());
-    again.start(end.signal);
-    await waitFor('the lists', () => again.synced);
-    return again;
-  })();
+  const { observer: fresh } = await watching(t, client);
   assert.match(fresh.missing ?? '', /do not give the ranges of Host minion1, 10\.1\.0\.0\/16; put the plans back/);
 });
 

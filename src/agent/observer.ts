@@ -108,7 +108,7 @@ export class Observer {
     return this.hosts.store.get(this.#options.node);
   }
 
-  /** The local pod of that uid, also one that the API has no more, as long as `retain` keeps it. */
+  /** The local pod of that uid, also one that the API has no more, as long as a lease needs it. */
   podByUid(uid: string): Pod | undefined {
     return this.#seen.get(uid);
   }

@@ -10,10 +10,8 @@ import { LeaderElection } from '../kube/leader.ts';
 import { systemClock } from '../lib/clock.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import { clusterOptions, connect } from './cluster.ts';
+import { CONTROLLER_LEASE } from './controller-lease.ts';
 import { startDaemon } from './daemon.ts';
-
-/** Where the Lease of the controllers is. */
-const LEASE = { namespace: 'kube-system', name: 'romana-controller' };
 
 interface Options {
   readonly node?: string;
@@ -37,7 +35,7 @@ export function command(): Command {
       const registry = new Registry();
       const identity = `${options.node ?? hostname()}_${randomUUID()}`;
       const clock = systemClock;
-      const election = new LeaderElection({ client, ...LEASE, identity, clock, log });
+      const election = new LeaderElection({ client, ...CONTROLLER_LEASE, identity, clock, log });
       const host = options.node ?? hostname();
       const events = new EventRecorder({ client, clock, log, signal, component: 'romana-controller', host });
       const controller = new Controller({
