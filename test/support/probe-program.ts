@@ -3,7 +3,8 @@
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
-import type { Answer, Reach, Request } from './probe.ts';
+import type { Answer, Reach, Request, StreamCounts } from './probe.ts';
+import { ProbeStream } from './probe-stream.ts';
 
 type ConnectRequest = Extract<Request, { do: 'tcp' | 'open' }>;
 type UdpRequest = Extract<Request, { do: 'udp' }>;
@@ -13,6 +14,7 @@ const UDP_BURST = 64;
 const servers = new Map<string, { received: Map<string, number>; close: () => Promise<void> }>();
 const connections = new Map<number, net.Socket>();
 const floods = new Map<number, () => number>();
+const streams = new Map<number, ProbeStream>();
 /** The attempts under way, by what ends them as if their time were over, with their group. */
 const attempts = new Map<() => void, string | undefined>();
 let handles = 0;
@@ -227,6 +229,18 @@ function stopFlood(handle: number): number {
   return sent;
 }
 
+function stream(request: Extract<Request, { do: 'stream' }>): number {
+  handles += 1;
+  streams.set(handles, new ProbeStream(request));
+  return handles;
+}
+
+async function stopStream(handle: number): Promise<StreamCounts | undefined> {
+  const counts = await streams.get(handle)?.stop();
+  streams.delete(handle);
+  return counts;
+}
+
 function giveUp(group: string): void {
   for (const [end, its] of attempts) if (its === group) end();
 }
@@ -254,6 +268,8 @@ function carryOut(request: Request): unknown {
   if (request.do === 'get') return get(request.url);
   if (request.do === 'flood') return flood(request);
   if (request.do === 'stopFlood') return stopFlood(request.handle);
+  if (request.do === 'stream') return stream(request);
+  if (request.do === 'stopStream') return stopStream(request.handle);
   throw new Error(`unknown request ${JSON.stringify(request)}`);
 }
 

@@ -40,8 +40,32 @@ export type Request =
   | { do: 'giveUp'; group: string }
   | { do: 'get'; url: string }
   | { do: 'exchange'; handle: number; text: string; timeoutMs: number }
-  | { do: 'close' | 'stopFlood'; handle: number }
-  | { do: 'flood'; address: string; port: number; source?: string };
+  | { do: 'close' | 'stopFlood' | 'stopStream'; handle: number }
+  | { do: 'flood'; address: string; port: number; source?: string }
+  | StreamRequest;
+
+/** A request for numbered packets to an echo server. */
+export interface StreamRequest {
+  readonly do: 'stream';
+  readonly address: string;
+  readonly port: number;
+  /** Between two ticks, in milliseconds: at each a datagram of one lasting flow and the first one of a new flow. */
+  readonly everyMs: number;
+  /** For how long a new flow or connection is kept open without an answer, in milliseconds. */
+  readonly answerMs: number;
+}
+
+/** What has become of a stream. */
+export interface StreamCounts {
+  /** Datagrams, of the lasting flow and of new ones. */
+  readonly sent: number;
+  /** Those of them that came back. */
+  readonly echoed: number;
+  /** TCP connections that were begun. */
+  readonly connects: number;
+  /** Those of them over which an echo came. */
+  readonly connected: number;
+}
 
 /** The program's answer to request `id`; 0 says that it is ready. */
 export type Answer = { id: number; ok: true; value: unknown } | { id: number; ok: false; error: string };
@@ -60,6 +84,12 @@ export interface Connection {
 export interface Flood {
   /** Ends it; how many were sent. */
   stop(): Promise<number>;
+}
+
+/** Numbered packets to an echo server. */
+export interface Stream {
+  /** Ends it when all is back or nothing has come for 2 s. */
+  stop(): Promise<StreamCounts>;
 }
 
 /**
@@ -154,6 +184,16 @@ export class Probe {
     const request = { do: 'flood', address, port, ...(source === undefined ? {} : { source }) } as const;
     const handle = (await this.#ask(request)) as number;
     return { stop: async () => (await this.#ask({ do: 'stopFlood', handle })) as number };
+  }
+
+  /** Sends numbered packets to the echo servers of UDP and TCP on `port` of `address` until told to stop. */
+  async stream(
+    address: string,
+    port: number,
+    { everyMs = 20, answerMs = 10_000 }: Partial<Pick<StreamRequest, 'everyMs' | 'answerMs'>> = {},
+  ): Promise<Stream> {
+    const handle = (await this.#ask({ do: 'stream', address, port, everyMs, answerMs })) as number;
+    return { stop: async () => (await this.#ask({ do: 'stopStream', handle })) as StreamCounts };
   }
 
   /** Ends the process. */

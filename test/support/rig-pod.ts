@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Address, parseAddress } from '../../src/addr/address.ts';
 import { isConflict, isNotFound, type KubeClient } from '../../src/kube/client.ts';
 import { unwrap } from '../../src/lib/result.ts';
+import { waitFor } from '../../src/lib/wait-for.ts';
 import { PODS } from '../../src/objects/resources.ts';
 import { TestNetns } from './netns.ts';
 import { Probe } from './probe.ts';
@@ -47,6 +48,11 @@ export interface PodSpec {
   /** A namespace alone for a pod that nobody talks to. */
   readonly sandbox: Sandbox | TestNetns;
 }
+
+/** The CNI error for what may succeed later. */
+const TRY_AGAIN = 11;
+/** How long the runtime keeps trying, in milliseconds. */
+const PATIENCE_MS = 20_000;
 
 let containers = 0;
 
@@ -106,11 +112,24 @@ export class RigPod {
     return found;
   }
 
-  /** ADD, as the container runtime calls it. @throws Error with what the plugin said when it fails */
-  async add(): Promise<void> {
-    const answer = await this.call('ADD');
+  /**
+   * ADD, as the container runtime calls it; with `patience` again and again while there is no agent to answer.
+   *
+   * @throws Error with what the plugin said when it fails
+   */
+  async add({ patience = false } = {}): Promise<void> {
+    const answer = await this.#call('ADD', patience);
     if (answer.status !== 0) throw new Error(`ADD of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
     this.#addresses = (answer.json.ips ?? []).map(({ address }) => unwrap(parseAddress(address.split('/')[0] ?? '')));
+  }
+
+  async #call(command: 'ADD' | 'DEL', patience: boolean): Promise<CniAnswer> {
+    if (!patience) return this.call(command);
+    const answered = async (): Promise<CniAnswer | undefined> => {
+      const answer = await this.call(command);
+      return answer.json.code === TRY_AGAIN ? undefined : answer;
+    };
+    return waitFor(`${command} of ${this.namespace}/${this.name}`, answered, { timeoutMs: PATIENCE_MS });
   }
 
   /** One CNI call for this pod's sandbox. */
@@ -134,8 +153,8 @@ export class RigPod {
   }
 
   /** DEL, then the object goes, as with a kubelet; may be repeated. @throws Error with what the plugin said */
-  async del(): Promise<void> {
-    const answer = await this.call('DEL');
+  async del({ patience = false } = {}): Promise<void> {
+    const answer = await this.#call('DEL', patience);
     if (answer.status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
     try {
       const options = { namespace: this.namespace, gracePeriodSeconds: 0, uid: this.uid };

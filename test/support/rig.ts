@@ -166,8 +166,8 @@ export class Rig {
   }
 
   /** Takes a pod away. Its sandbox serves others, which saves each the start of a probe. */
-  async remove(pod: RigPod): Promise<void> {
-    await pod.del();
+  async remove(pod: RigPod, options: { readonly patience?: boolean } = {}): Promise<void> {
+    await pod.del(options);
     const index = this.#pods.findIndex((known) => known.pod === pod);
     const own = index < 0 ? undefined : this.#pods.splice(index, 1)[0]?.own;
     if (own !== undefined) this.#free.push(own);
