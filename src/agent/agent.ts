@@ -7,6 +7,7 @@ import { LinkMaker } from '../kernel/link-maker.ts';
 import { LinkRemover } from '../kernel/link-remover.ts';
 import { Rtnl } from '../kernel/rtnl.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { type Traffic, trafficMetrics } from '../kube/traffic.ts';
 import type { Clock } from '../lib/clock.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
@@ -33,6 +34,8 @@ import { findRevocations } from './revocation.ts';
 /** What an agent needs. It works in the network namespace that it runs in. */
 export interface AgentOptions {
   readonly client: KubeClient;
+  /** What the client counts, to be shown among the metrics. */
+  readonly traffic?: Traffic;
   /** The name of this host's Node. */
   readonly node: string;
   /** Of the CNI server's unix socket. */
@@ -85,7 +88,10 @@ class Agent {
   constructor(options: AgentOptions) {
     this.#o = options;
     const { client, node, clock, log } = options;
-    this.#observer = new Observer({ client, node, clock, log, onChange: () => this.#reconciler.markDirty() });
+    const metrics = this.#metrics.reflector;
+    const onChange = (): void => this.#reconciler.markDirty();
+    this.#observer = new Observer({ client, node, clock, log, metrics, onChange });
+    if (options.traffic !== undefined) trafficMetrics(this.#metrics.registry, 'romana_agent', options.traffic);
     this.#leases = new LeaseStore(options.leases, log);
     this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
     const routes = new HostRoutes(this.#rtnl, log, (changes) => this.#metrics.routeChanges.inc(changes));
@@ -127,6 +133,8 @@ class Agent {
       metrics: () => {
         this.#noteVersion();
         this.#measure();
+        for (const [{ plural }, n] of this.#observer.unreadable())
+          this.#metrics.unreadable.set({ resource: plural }, n);
         return this.#metrics.registry.metrics();
       },
       notReady: () => (this.#serving ? undefined : (this.#observer.missing ?? 'is starting')),

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { reflectorMetrics } from '../kube/reflector-metrics.ts';
 
 const SECONDS = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2];
 
@@ -6,6 +7,14 @@ const SECONDS = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128,
 export class AgentMetrics {
   readonly registry = new Registry();
 
+  /** What the watches are sent. */
+  readonly reflector = reflectorMetrics(this.registry, 'romana_agent');
+  readonly unreadable = new Gauge({
+    name: 'romana_agent_unreadable_objects',
+    help: 'Objects of the API server that this agent cannot read; the log says which, and why.',
+    labelNames: ['resource'],
+    registers: [this.registry],
+  });
   readonly endpoints = new Gauge({
     name: 'romana_agent_endpoints',
     help: 'Addresses of this host in use, of segments and of the shared pool.',

@@ -1,6 +1,6 @@
 import { formatPlan, hostRange, maxHost } from '../addr/plan.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { commonVersion, Reflector } from '../kube/reflector.ts';
+import { commonVersion, Reflector, type ReflectorMetrics } from '../kube/reflector.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Parsed } from '../objects/meta.ts';
@@ -25,6 +25,7 @@ export interface ObserverOptions {
   readonly node: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics?: ReflectorMetrics;
   /** Called after anything that is observed has changed. */
   readonly onChange: () => void;
 }
@@ -72,6 +73,11 @@ export class Observer {
   /** Whether everything that decides verdicts has been listed once. */
   get synced(): boolean {
     return this.#all().every((reflector) => reflector.synced);
+  }
+
+  /** How many objects of the API server can't be read, of each kind that is always watched. */
+  unreadable(): ReadonlyMap<Resource, number> {
+    return new Map(this.#all().map(({ resource, invalid }) => [resource, invalid.size]));
   }
 
   /** The version up to which everything that was asked for has been seen; undefined while some of it is on its way. */
@@ -185,8 +191,9 @@ export class Observer {
     parse: (json: unknown) => Parsed<T>,
     selection: { namespace?: string; labelSelector?: string; fieldSelector?: string } = {},
   ): Reflector<T> {
-    const { client, clock, log } = this.#options;
-    return new Reflector<T>({ client, resource, parse, clock, log, ...selection, onChange: () => this.#changed() });
+    const { client, clock, log, metrics } = this.#options;
+    const common = { client, clock, log, ...(metrics === undefined ? {} : { metrics }) };
+    return new Reflector<T>({ ...common, resource, parse, ...selection, onChange: () => this.#changed() });
   }
 
   #changed(): void {

@@ -32,6 +32,7 @@ export function command(): Command {
       const { client } = await connect(options);
       await runAgent({
         client,
+        traffic: client.traffic,
         node: options.node,
         socket: '/run/romana/agent.sock',
         leases: '/run/romana/leases',

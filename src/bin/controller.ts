@@ -7,6 +7,7 @@ import { Registry } from 'prom-client';
 import { Controller } from '../controller/controller.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/leader.ts';
+import { trafficMetrics } from '../kube/traffic.ts';
 import { systemClock } from '../lib/clock.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import { clusterOptions, connect } from './cluster.ts';
@@ -33,6 +34,7 @@ export function command(): Command {
       const { log, signal } = startDaemon('controller', options.logLevel);
       const { client } = await connect(options);
       const registry = new Registry();
+      trafficMetrics(registry, 'romana_controller', client.traffic);
       const identity = `${options.node ?? hostname()}_${randomUUID()}`;
       const clock = systemClock;
       const election = new LeaderElection({ client, ...CONTROLLER_LEASE, identity, clock, log });

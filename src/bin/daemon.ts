@@ -1,5 +1,6 @@
 import { destination, pino } from 'pino';
 
+import { isFailureOfServer } from '../kube/client.ts';
 import type { Log } from '../lib/log.ts';
 
 /** What every daemon has of its process: a log on standard output and a signal that ends it. */
@@ -12,7 +13,7 @@ export interface Daemon {
 /** Sets a daemon up. `level` is pino's: debug, info, warn, error. */
 export function startDaemon(name: string, level: string): Daemon {
   const log = pino(
-    { name, level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime },
+    { name, level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: errorForLog } },
     destination({ sync: true }),
   );
   const end = new AbortController();
@@ -23,4 +24,10 @@ export function startDaemon(name: string, level: string): Daemon {
     });
   }
   return { log, signal: end.signal };
+}
+
+/** What an API server does is no fault of ours that a stack would explain, and it happens often: its message is all. */
+export function errorForLog(error: unknown): unknown {
+  if (isFailureOfServer(error)) return error.message;
+  return error instanceof Error ? pino.stdSerializers.err(error) : error;
 }

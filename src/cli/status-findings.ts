@@ -144,6 +144,16 @@ function hostFindings({ now, nodes, hosts, reports, pods }: Observation): readon
     .map(({ name }) =>
       error(`Node/${name}`, 'has no Host, so its pods get no addresses', `see its events, and ${CONTROLLER_LOG}`),
     );
+  const ready = new Set(nodes.filter((node) => node.ready).map(({ name }) => name));
+  const unreachable = hosts.objects
+    .filter(({ meta, addresses }) => addresses.length === 0 && ready.has(meta.name))
+    .map(({ meta: { name } }) =>
+      error(
+        `Host/${name}`,
+        'has no address, so nobody reaches its pods',
+        'see the addresses in the status of its Node',
+      ),
+    );
   const agentLog = 'read the log of `romana agent` there';
   const known = new Map(reports.objects.map((report) => [report.meta.name, report]));
   const bad = new Set(reports.unreadable.map(({ name }) => name));
@@ -162,7 +172,7 @@ function hostFindings({ now, nodes, hosts, reports, pods }: Observation): readon
       ...conditionFindings(about, report.conditions, agentLog),
     ];
   });
-  return [...unready, ...without, ...late];
+  return [...unready, ...without, ...unreachable, ...late];
 }
 
 /** How many addresses of the host's range are shown of pods that its agent must have reported by now. */

@@ -46,7 +46,11 @@ const WELL: Observation = {
       unwrap(
         parseHost({
           metadata: { name: 'minion1' },
-          spec: { id: 1, ranges: DEFAULT_PLANS.map((plan) => hostRange(plan, 1)) },
+          spec: {
+            id: 1,
+            ranges: DEFAULT_PLANS.map((plan) => hostRange(plan, 1)),
+            addresses: ['192.168.99.11'],
+          },
         }),
       ),
     ],
@@ -96,6 +100,15 @@ void test('formatClusterStatus names a missing controller, node trouble and a mi
       'wrong: HostReport/minion1 is missing: the agent of this host has not reported yet; read the log of `romana agent` there',
     ],
   );
+});
+
+void test('clusterStatus names a host without an address, unless its Node is not Ready anyway', () => {
+  const [host] = WELL.hosts.objects;
+  assert.ok(host !== undefined);
+  const hosts = { objects: [{ ...host, addresses: [] }], unreadable: [] };
+  assert.match(lines({ hosts })[0] ?? '', /^wrong: Host\/minion1 has no address/);
+  const nodes = [{ name: 'minion1', ready: false, why: 'it starts' }];
+  assert.ok(!lines({ hosts, nodes }).some((line) => line.includes('no address')));
 });
 
 void test('clusterStatus takes a report for stale that counts less than pods that have been there for a while', () => {

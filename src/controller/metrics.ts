@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { reflectorMetrics } from '../kube/reflector-metrics.ts';
 import type { ReflectorMetrics } from '../kube/reflector.ts';
 import type { Applied } from './apply.ts';
 import { networkStatus } from './assign.ts';
@@ -44,7 +45,7 @@ export class ControllerMetrics {
       labelNames: ['kind'],
       registers,
     });
-    this.reflector = reflectorMetrics(registry);
+    this.reflector = reflectorMetrics(registry, 'romana_controller');
     registerState(registry, state);
   }
 
@@ -57,33 +58,6 @@ export class ControllerMetrics {
 
 function name(text: string): string {
   return `romana_controller_${text}`;
-}
-
-function reflectorMetrics(registry: Registry): ReflectorMetrics {
-  const registers = [registry];
-  const labelNames = ['resource'] as const;
-  const listed = new Counter({ name: name('listed_objects_total'), help: 'Objects listed.', labelNames, registers });
-  const events = new Counter({
-    name: name('watch_events_total'),
-    help: 'Watch events received, by type.',
-    labelNames: ['resource', 'type'],
-    registers,
-  });
-  const bytes = new Counter({ name: name('watch_bytes_total'), help: 'Bytes of watch events.', labelNames, registers });
-  const failures = new Counter({
-    name: name('watch_failures_total'),
-    help: 'Lists and watches that failed and were tried again.',
-    labelNames,
-    registers,
-  });
-  return {
-    listed: ({ plural }, objects) => listed.inc({ resource: plural }, objects),
-    received: ({ plural }, type, size) => {
-      events.inc({ resource: plural, type });
-      bytes.inc({ resource: plural }, size);
-    },
-    failed: ({ plural }) => failures.inc({ resource: plural }),
-  };
 }
 
 function registerState(registry: Registry, state: () => ClusterState): void {

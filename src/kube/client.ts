@@ -77,8 +77,8 @@ export interface StatusDetails {
 
 /**
  * A Kubernetes API server. Objects go in and out as JSON values; `src/objects` turns them into domain types.
- * Every call fails with `ApiError` when the server answered and refused, with another `Error` (and its cause) when
- * it did not answer in time or not in HTTP and JSON.
+ * Every call fails with `ApiError` when the server answered and refused, with `BadAnswerError` when the answer is not
+ * what Kubernetes answers, with `UnansweredError` when there was none, or not all of it.
  */
 export interface KubeClient {
   /** All objects of the selection, fetched in pages. */
@@ -150,4 +150,17 @@ export class BadAnswerError extends Error {
     super(message, options);
     this.name = 'BadAnswerError';
   }
+}
+
+/** The API server could not be reached, did not answer in time, or its answer was cut; the cause says how. */
+export class UnansweredError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'UnansweredError';
+  }
+}
+
+/** Whether `error` says all about itself in its message: what an API server, or the way to it, did to a request. */
+export function isFailureOfServer(error: unknown): error is Error {
+  return error instanceof ApiError || error instanceof BadAnswerError || error instanceof UnansweredError;
 }

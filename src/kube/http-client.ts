@@ -9,6 +9,7 @@ import {
   type ObjectList,
   type PatchOptions,
   type ReplaceOptions,
+  UnansweredError,
   type WatchEvent,
   type WatchOptions,
 } from './client.ts';
@@ -18,6 +19,7 @@ import { lines } from './lines.ts';
 import { listPages, PAGE_SIZE } from './list-pages.ts';
 import { collectionPath, objectPath, queryText, selectionQuery } from './paths.ts';
 import { errorOfResponse, errorOfStatus } from './status.ts';
+import { Traffic, type Usage } from './traffic.ts';
 
 /** Bounds of a client, in milliseconds and bytes. */
 export interface HttpLimits {
@@ -52,12 +54,16 @@ export const DEFAULT_LIMITS: HttpLimits = {
 const MAX_CONNECTIONS = 256;
 
 interface Request {
+  readonly usage: Usage;
   readonly body?: object | undefined;
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
   /** How long the body may be silent, in milliseconds; 0 is for ever. */
   readonly idleMs: number;
 }
+
+/** A request whose whole answer is bounded in time. */
+type Bounded = Omit<Request, 'idleMs'>;
 
 /** Ends connections whose other side is gone without a word within about 11 s, by the kernel's keep-alive probes. */
 const KEEP_ALIVE = { idleMs: 5_000, intervalMs: 2_000, probes: 3 };
@@ -81,11 +87,12 @@ async function makeAgent(connection: Connection, limits: HttpLimits): Promise<Ag
 /** A Kubernetes API server over HTTP/1.1: requests share kept-alive connections, each watch has its own. */
 export class HttpKubeClient implements KubeClient {
   readonly connection: Connection;
+  /** What was asked and sent until now. */
+  readonly traffic = new Traffic();
   readonly #limits: HttpLimits;
   readonly #prefix: string;
   readonly #origin: string;
   #agent: Promise<Agent> | undefined;
-  #bytesReceived = 0;
 
   /** @throws Error if the connection's server is no http or https URL. */
   constructor(connection: Connection, limits: Partial<HttpLimits> = {}) {
@@ -101,11 +108,6 @@ export class HttpKubeClient implements KubeClient {
     this.#prefix = url.pathname.replace(/\/+$/, '');
   }
 
-  /** Bytes of all answers' bodies until now, for the metrics. */
-  get bytesReceived(): number {
-    return this.#bytesReceived;
-  }
-
   /** Cuts all connections; what is under way fails. */
   async close(): Promise<void> {
     const agent = this.#agent;
@@ -115,37 +117,46 @@ export class HttpKubeClient implements KubeClient {
 
   list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
     const path = collectionPath(resource, options.namespace);
+    const usage = this.traffic.of('list', resource.plural);
     return listPages((token) => {
       const query = queryText({ ...selectionQuery(options), limit: PAGE_SIZE, continue: token });
-      return this.#json('GET', path + query, { signal: options.signal });
+      return this.#json('GET', path + query, { usage, signal: options.signal });
     });
   }
 
   get(resource: Resource, name: string, namespace?: string): Promise<unknown> {
-    return this.#json('GET', objectPath(resource, name, namespace));
+    return this.#json('GET', objectPath(resource, name, namespace), { usage: this.traffic.of('get', resource.plural) });
   }
 
   create(resource: Resource, object: object, namespace?: string): Promise<unknown> {
     const path = collectionPath(resource, namespace ?? identityOf(object).namespace);
-    return this.#json('POST', path, { body: typed(resource, object) });
+    return this.#json('POST', path, {
+      usage: this.traffic.of('create', resource.plural),
+      body: typed(resource, object),
+    });
   }
 
   replace(resource: Resource, object: object, options: ReplaceOptions = {}): Promise<unknown> {
     const { name, namespace } = identityOf(object);
     const path = objectPath(resource, name, namespace, options.subresource);
-    return this.#json('PUT', path, { body: typed(resource, object) });
+    return this.#json('PUT', path, {
+      usage: this.traffic.of('replace', resource.plural),
+      body: typed(resource, object),
+    });
   }
 
   patch(resource: Resource, name: string, mergePatch: object, options: PatchOptions = {}): Promise<unknown> {
     const path = objectPath(resource, name, options.namespace, options.subresource);
-    return this.#json('PATCH', path, { body: mergePatch, contentType: 'application/merge-patch+json' });
+    const usage = this.traffic.of('patch', resource.plural);
+    return this.#json('PATCH', path, { usage, body: mergePatch, contentType: 'application/merge-patch+json' });
   }
 
   delete(resource: Resource, name: string, options: DeleteOptions = {}): Promise<unknown> {
     const { gracePeriodSeconds, uid, resourceVersion } = options;
     const preconditions = uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds, preconditions };
-    return this.#json('DELETE', objectPath(resource, name, options.namespace), { body });
+    const usage = this.traffic.of('delete', resource.plural);
+    return this.#json('DELETE', objectPath(resource, name, options.namespace), { usage, body });
   }
 
   async *watch(resource: Resource, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
@@ -157,13 +168,13 @@ export class HttpKubeClient implements KubeClient {
       timeoutSeconds: options.timeoutSeconds,
     });
     const path = collectionPath(resource, options.namespace) + query;
-    for await (const line of lines(this.stream(path, options.signal, this.#limits.idleMs), this.#limits.lineBytes)) {
-      yield readEvent(line);
-    }
+    const usage = this.traffic.of('watch', resource.plural);
+    const stream = this.#stream(path, { usage, signal: options.signal, idleMs: this.#limits.idleMs });
+    for await (const line of lines(stream, this.#limits.lineBytes)) yield readEvent(line);
   }
 
   async raw(method: string, path: string, body?: object): Promise<unknown> {
-    const text = await this.#text(method, path, { body });
+    const text = await this.#text(method, path, { usage: this.traffic.of('raw'), body });
     try {
       return JSON.parse(text) as unknown;
     } catch {
@@ -171,29 +182,29 @@ export class HttpKubeClient implements KubeClient {
     }
   }
 
-  /**
-   * The bytes of the answer to a GET, as they come.
-   *
-   * @param idleMs how long it may be silent, in milliseconds; 0 is for ever.
-   */
-  async *stream(path: string, signal?: AbortSignal, idleMs = 0): AsyncGenerator<Uint8Array, void, undefined> {
+  /** The bytes of the answer to a GET, as they come; it may be silent for ever. */
+  stream(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#stream(path, { usage: this.traffic.of('raw'), signal, idleMs: 0 });
+  }
+
+  async *#stream(path: string, request: Request): AsyncGenerator<Uint8Array, void, undefined> {
     const what = `GET ${this.#origin}${this.#prefix}${path}`;
     let response: Dispatcher.ResponseData | undefined;
     try {
-      response = await this.#send('GET', path, { signal, idleMs });
+      response = await this.#send('GET', path, request);
       if (response.statusCode >= 300) throw await this.#refusal(what, response);
       for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-        this.#bytesReceived += chunk.length;
+        request.usage.receivedBytes += chunk.length;
         yield chunk;
       }
     } catch (error) {
-      throw explain(what, error, signal);
+      throw explain(what, error, request.signal);
     } finally {
       response?.body.destroy();
     }
   }
 
-  async #json(method: string, path: string, request: Partial<Request> = {}): Promise<unknown> {
+  async #json(method: string, path: string, request: Bounded): Promise<unknown> {
     const text = await this.#text(method, path, request);
     try {
       return JSON.parse(text) as unknown;
@@ -202,7 +213,7 @@ export class HttpKubeClient implements KubeClient {
     }
   }
 
-  async #text(method: string, path: string, request: Partial<Request>): Promise<string> {
+  async #text(method: string, path: string, request: Bounded): Promise<string> {
     const what = `${method} ${this.#origin}${this.#prefix}${path}`;
     const timeout = AbortSignal.timeout(this.#limits.requestMs);
     const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
@@ -211,7 +222,7 @@ export class HttpKubeClient implements KubeClient {
       response = await this.#send(method, path, { ...request, signal, idleMs: this.#limits.requestMs });
       if (response.statusCode >= 300) throw await this.#refusal(what, response);
       const body = await readBody(response.body, this.#limits.answerBytes);
-      this.#bytesReceived += body.length;
+      request.usage.receivedBytes += body.length;
       return body.toString();
     } catch (error) {
       throw explain(what, error, request.signal);
@@ -231,6 +242,7 @@ export class HttpKubeClient implements KubeClient {
     const agent = await this.#agent;
     for (let attempt = 0; ; attempt += 1) {
       const auth = await authorization(this.connection, attempt > 0);
+      request.usage.requests += 1;
       const response = await agent.request({
         origin: this.#origin,
         path: this.#prefix + path,
@@ -291,5 +303,5 @@ function explain(what: string, error: unknown, signal: AbortSignal | undefined):
     error instanceof Error ? (error as NodeJS.ErrnoException) : { message: String(error) };
   // Several addresses that all refuse make an AggregateError without a message.
   const why = message === '' ? code : message;
-  return new Error(why.startsWith(what) ? why : `${what}: ${why}`, { cause: error });
+  return new UnansweredError(why.startsWith(what) ? why : `${what}: ${why}`, { cause: error });
 }

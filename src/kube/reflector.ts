@@ -3,7 +3,15 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { type FieldError, formatFieldErrors, type Parsed } from '../objects/meta.ts';
 import type { Resource } from '../objects/resources.ts';
-import { ApiError, BadAnswerError, isGone, type KubeClient, type Selection, type WatchEvent } from './client.ts';
+import {
+  ApiError,
+  BadAnswerError,
+  isGone,
+  type KubeClient,
+  type Selection,
+  UnansweredError,
+  type WatchEvent,
+} from './client.ts';
 import { identityOf } from './json.ts';
 import { ObjectStore, type Unreadable } from './object-store.ts';
 
@@ -70,6 +78,10 @@ export class Reflector<T> {
     this.#objects = new ObjectStore(options.parse);
   }
 
+  get resource(): Resource {
+    return this.#options.resource;
+  }
+
   /** By `namespace/name`, or `name` for what is cluster scoped. Changes only between turns of the event loop. */
   get store(): ReadonlyMap<string, T> {
     return this.#objects.store;
@@ -120,7 +132,7 @@ export class Reflector<T> {
       this.#version ??= await this.#list(signal);
       const received = await this.#watch(this.#version, signal);
       if (received || this.#clock.now() - startedAt >= LIVED_MS) return undefined;
-      return new Error('the server ended the watch at once');
+      return new UnansweredError('the API server ended the watch at once');
     } catch (error) {
       if (this.#clock.now() - startedAt >= LIVED_MS) this.#succeed();
       return error ?? new Error('the client failed without a reason');
@@ -238,7 +250,7 @@ export function commonVersion(reflectors: readonly Pick<Reflector<unknown>, 'ver
 }
 
 /** The server's versions went back in time. */
-class WentBackError extends Error {
+class WentBackError extends BadAnswerError {
   constructor(found: string, last: string | undefined) {
     super(`the API server's resource version went back from ${last} to ${found}`);
     this.name = 'WentBackError';

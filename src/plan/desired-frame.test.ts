@@ -50,6 +50,18 @@ test("plan leaves out, with a warning, a range that is somebody else's already",
   assert.ok(!desired.routes.some(({ via }) => via === '192.168.99.12'));
 });
 
+test('plan warns of a host that it has no way to, but not of one whose addresses nobody knows yet', () => {
+  const snapshot = snapshotOf({ hosts: [1, 2] });
+  const warningsWith = (addresses: readonly string[]): string[] => {
+    const host = snapshot.hosts.get('minion2');
+    assert.ok(host !== undefined);
+    const hosts = new Map(snapshot.hosts).set('minion2', { ...host, addresses: addresses as never });
+    return plan({ ...snapshot, hosts }).warnings.map(({ reason, object }) => `${reason} ${object}`);
+  };
+  assert.deepEqual(warningsWith(['192.168.99.12']), ['HostUnreachable Host minion2']);
+  assert.deepEqual(warningsWith([]), []);
+});
+
 test('plan masquerades towards outside alone, and only when asked to', () => {
   assert.equal(planOf({ plans: IPV4 }).ruleset.chains.has('postrouting'), false);
   const snapshot = snapshotOf({ plans: IPV4, masquerade: true });

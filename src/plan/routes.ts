@@ -33,6 +33,8 @@ export function desiredRoutes(
       routes.push({ kind: 'unicast', dst: range, via });
       continue;
     }
+    // A Node joins, and joins again, before its kubelet has told its addresses.
+    if (host.addresses.length === 0) continue;
     const message = `range ${range} cannot be reached: the node has no IPv${cidrFamily(range)} address`;
     warnings.push({ reason: 'HostUnreachable', object: `Host ${host.meta.name}`, message });
   }

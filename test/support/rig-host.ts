@@ -140,6 +140,12 @@ export class RigHost {
     return Number(APPLIED.exec(await this.#get('metrics'))?.[1] ?? 0);
   }
 
+  /** The agent's metrics: values by name and labels, e.g. `romana_agent_watch_events_total{resource="pods",type="ADDED"}`. */
+  async metrics(): Promise<ReadonlyMap<string, number>> {
+    const samples = (await this.#get('metrics')).matchAll(/^(romana_\S+?(?:\{.*\})?) (\S+)$/gm);
+    return new Map(Array.from(samples, ([, name = '', value]) => [name, Number(value)]));
+  }
+
   /** Calls the plugin as a container runtime does. */
   async cni({ command, containerId, netns, ifname = 'eth0', args, config = {} }: CniCall): Promise<CniAnswer> {
     const env = {
