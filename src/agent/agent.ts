@@ -1,5 +1,7 @@
 import type { Address } from '../addr/address.ts';
 import { decode } from '../addr/plan.ts';
+import type { Chain } from '../cni/chain.ts';
+import { conflistText } from '../cni/conflist.ts';
 import { cniError, type CniError } from '../cni/errors.ts';
 import { Conntrack } from '../kernel/conntrack.ts';
 import { LibNft } from '../kernel/libnftables.ts';
@@ -9,6 +11,7 @@ import { Rtnl } from '../kernel/rtnl.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Traffic, trafficMetrics } from '../kube/traffic.ts';
 import type { Clock } from '../lib/clock.ts';
+import { processPlugin } from '../lib/cni-plugin.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
 import { podFinished } from '../objects/pod.ts';
@@ -17,6 +20,7 @@ import { REVOKED_MARK } from '../plan/forward.ts';
 import { identityIndex } from '../plan/identity.ts';
 import type { Lease, Snapshot } from '../plan/snapshot.ts';
 import { AddressBook } from './address-book.ts';
+import { agreeOnChain } from './cni-chain.ts';
 import { CniHandler } from './cni-handler.ts';
 import { type CniInstallation, installCni } from './cni-install.ts';
 import { CniServer } from './cni-server.ts';
@@ -43,6 +47,8 @@ export interface AgentOptions {
   /** Folder of the leases, on a file system that a reboot clears. */
   readonly leases: string;
   readonly installation: CniInstallation;
+  /** CNI plugins and their order; undefined: the standard ones that are on this node, after ours. */
+  readonly chain?: Chain;
   /** TCP port of metrics and health. */
   readonly port: number;
   readonly clock: Clock;
@@ -52,6 +58,9 @@ export interface AgentOptions {
   /** Called when pods can be connected and policy is in force. */
   readonly onReady?: () => void;
 }
+
+/** How long a chained plugin may take to tell its versions, in milliseconds. */
+const VERSION_MS = 5_000;
 
 /** Runs the agent of one host until the signal; resolves when all has ended cleanly. */
 export async function runAgent(options: AgentOptions): Promise<void> {
@@ -146,7 +155,7 @@ class Agent {
       await this.#enforceFirst(signal);
       this.#network.restore();
       await this.#server.listen();
-      const written = installCni(this.#o.installation);
+      const written = await this.#install();
       this.#serving = true;
       log.info({ host: this.#observer.host?.id, leases: this.#leases.list().length, written }, 'connects pods');
       onReady?.();
@@ -170,6 +179,14 @@ class Agent {
     this.#conntrack.close();
     this.#rtnl.close();
     this.#o.log.info({}, 'has ended; the kernel keeps its routes and rules');
+  }
+
+  /** Shows the network to the container runtime, with the plugins that are chained on this node. */
+  async #install(): Promise<readonly string[]> {
+    const { installation, chain: wanted, log } = this.#o;
+    const call = processPlugin({}, VERSION_MS);
+    const { chain, version } = await agreeOnChain({ wanted, directory: installation.pluginDirectory, call, log });
+    return installCni(installation, conflistText(chain, version));
   }
 
   #cniServer(): CniServer {

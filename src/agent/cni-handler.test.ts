@@ -63,6 +63,7 @@ const gc = { 'cni.dev/valid-attachments': [] };
 for (const [command, config, json] of [
   ['ADD', {}, resultJson(RESULT, '1.1.0')],
   ['ADD', { cniVersion: '0.3.1' }, resultJson(RESULT, '0.3.1')],
+  ['ADD', { prevResult: { dns: { domain: 'x' } } }, { ...resultJson(RESULT, '1.1.0'), dns: { domain: 'x' } }],
   ['DEL', { cniVersion: '0.4.0' }, undefined],
   ['CHECK', { prevResult: {} }, undefined],
   ['GC', gc, undefined],
@@ -96,6 +97,14 @@ test('CniHandler answers GC with an error that names what is not valid any more 
   assert.ok(failed);
   const msg = '1 attachments are not valid any more; send DEL for them';
   assert.deepEqual(json, { cniVersion: '1.1.0', code: 100, msg, details: 'c9/eth0' });
+});
+
+test('CniHandler refuses to make an interface that a plugin before has made', async () => {
+  const { ask } = handler({ add: () => assert.fail('is not called') });
+  const prevResult = { interfaces: [{ name: 'eth0', sandbox: '/run/netns/c1' }] };
+  const { failed, json } = await ask(bytesOf('ADD', { prevResult }));
+  assert.ok(failed);
+  assert.equal((json as { code: number }).code, 7);
 });
 
 test('CniHandler answers a request that cannot be read with the error of the spec', async () => {

@@ -1,6 +1,6 @@
 import { type CniError, cniError, cniErrorOf, errorJson } from '../cni/errors.ts';
 import { type CniRequest, parseRequest } from '../cni/request.ts';
-import { resultJson, versionJson } from '../cni/result.ts';
+import { chainConflict, chainedResultJson, versionJson } from '../cni/result.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { type Result, err, ok } from '../lib/result.ts';
@@ -74,8 +74,10 @@ export class CniHandler {
     try {
       switch (request.command) {
         case 'ADD': {
+          const conflict = chainConflict(request.previous, request.attachment.ifname);
+          if (conflict !== undefined) return err(cniError('invalidConfiguration', conflict));
           const added = await network.add(request, signal);
-          return added.ok ? ok(resultJson(added.value, request.version)) : added;
+          return added.ok ? ok(chainedResultJson(request.previous, added.value, request.version)) : added;
         }
         case 'DEL':
           return await network.del(request.attachment, signal);

@@ -19,18 +19,18 @@ test('installCni puts plugin and configuration in place, and touches only what d
   const plugin = join(to.pluginDirectory, 'romana');
   const conflist = join(to.configurationDirectory, '10-romana.conflist');
 
-  assert.deepEqual(installCni(to), [plugin, conflist]);
+  assert.deepEqual(installCni(to, conflistText()), [plugin, conflist]);
   assert.equal(readFileSync(plugin, 'utf8'), 'one');
   assert.equal(readFileSync(conflist, 'utf8'), conflistText());
   assert.equal(statSync(plugin).mode & 0o777, 0o755);
   assert.equal(statSync(conflist).mode & 0o777, 0o644);
 
-  assert.deepEqual(installCni(to), []);
+  assert.deepEqual(installCni(to, conflistText()), []);
   writeFileSync(launcher, 'two');
-  assert.deepEqual(installCni(to), [plugin]);
+  assert.deepEqual(installCni(to, conflistText()), [plugin]);
   assert.equal(readFileSync(plugin, 'utf8'), 'two');
   writeFileSync(conflist, '{}');
-  assert.deepEqual(installCni(to), [conflist]);
+  assert.deepEqual(installCni(to, conflistText()), [conflist]);
   assert.deepEqual(readdirSync(to.pluginDirectory), ['romana']);
   assert.deepEqual(readdirSync(to.configurationDirectory), ['10-romana.conflist']);
 });

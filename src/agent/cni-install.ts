@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONFLIST_FILE, PLUGIN_TYPE, conflistText } from '../cni/conflist.ts';
+import { PLUGIN_TYPE } from '../cni/chain.ts';
+import { CONFLIST_FILE } from '../cni/conflist.ts';
 import { writeFileAtomically } from './atomic-file.ts';
 
 /** Where container runtimes look for the network, and the plugin to put there. */
@@ -19,12 +20,13 @@ export interface CniInstallation {
  * takes the node for ready. An agent that ends leaves both there, since the pods' network goes on without it and
  * the launcher answers for it.
  *
+ * @param conflist the text of the configuration.
  * @returns the paths that were written, none when all was in place.
  */
-export function installCni(to: CniInstallation): readonly string[] {
+export function installCni(to: CniInstallation, conflist: string): readonly string[] {
   const files = [
     { directory: to.pluginDirectory, name: PLUGIN_TYPE, content: readFileSync(to.launcher), mode: 0o755 },
-    { directory: to.configurationDirectory, name: CONFLIST_FILE, content: Buffer.from(conflistText()), mode: 0o644 },
+    { directory: to.configurationDirectory, name: CONFLIST_FILE, content: Buffer.from(conflist), mode: 0o644 },
   ];
   const written: string[] = [];
   for (const { directory, name, content, mode } of files) {

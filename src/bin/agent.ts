@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import { Command } from 'commander';
 
 import { runAgent } from '../agent/agent.ts';
+import { type Chain, parseChain } from '../cni/chain.ts';
 import { systemClock } from '../lib/clock.ts';
 import { clusterOptions, connect } from './cluster.ts';
 import { startDaemon } from './daemon.ts';
@@ -13,6 +15,7 @@ interface Options {
   readonly node: string;
   readonly kubeconfig?: string;
   readonly launcher: string;
+  readonly cniChain?: string;
   readonly port: string;
   readonly logLevel: string;
 }
@@ -25,9 +28,15 @@ export function command(): Command {
     )
     .requiredOption('--node <name>', "name of this host's Node")
     .option('--launcher <file>', 'the CNI launcher to put into /opt/cni/bin', `${CHECKOUT}/.cache/launcher/romana`)
+    .option(
+      '--cni-chain <list>',
+      'plugins of the network in order, as in a CNI configuration list: JSON, or a file that holds it; ' +
+        'portmap and bandwidth without, where they are in /opt/cni/bin',
+    )
     .option('--port <number>', 'TCP port of metrics and health', '9671')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
+      const chain = readChain(options.cniChain);
       const { log, signal } = startDaemon('agent', options.logLevel);
       const { client } = await connect(options);
       await runAgent({
@@ -41,6 +50,7 @@ export function command(): Command {
           pluginDirectory: '/opt/cni/bin',
           configurationDirectory: '/etc/cni/net.d',
         },
+        ...(chain === undefined ? {} : { chain }),
         port: Number(options.port),
         clock: systemClock,
         log,
@@ -48,4 +58,12 @@ export function command(): Command {
       });
       await client.close();
     });
+}
+
+/** @throws Error when it is no list of plugins. */
+function readChain(words: string | undefined): Chain | undefined {
+  if (words === undefined) return undefined;
+  const chain = parseChain(words.trimStart().startsWith('[') ? words : readFileSync(words, 'utf8'));
+  if (!chain.ok) throw new Error(`--cni-chain: ${chain.error}`);
+  return chain.value;
 }

@@ -36,7 +36,14 @@ for (const [name, found, expected] of [
   [
     'ADD',
     parse('ADD', {}),
-    { ...common, command: 'ADD', attachment, netns, pod: { namespace: 'tenant-a', name: 'web-0', uid: 'u-1' } },
+    {
+      ...common,
+      command: 'ADD',
+      attachment,
+      netns,
+      pod: { namespace: 'tenant-a', name: 'web-0', uid: 'u-1' },
+      previous: undefined,
+    },
   ],
   [
     'ADD of 0.3.1',
@@ -48,6 +55,19 @@ for (const [name, found, expected] of [
       attachment,
       netns,
       pod: { namespace: 'tenant-a', name: 'web-0', uid: 'u-1' },
+      previous: undefined,
+    },
+  ],
+  [
+    'ADD after other plugins',
+    parse('ADD', { prevResult: { ips: [] } }),
+    {
+      ...common,
+      command: 'ADD',
+      attachment,
+      netns,
+      pod: { namespace: 'tenant-a', name: 'web-0', uid: 'u-1' },
+      previous: { ips: [] },
     },
   ],
   ['DEL', parse('DEL', {}), { ...common, command: 'DEL', attachment }],
@@ -112,6 +132,7 @@ for (const [name, found, code, msg] of [
     7,
     /valid-attachments/,
   ],
+  ['ADD after a result that is a list', parse('ADD', { prevResult: [] }), 7, /prevResult must be a result/],
   ['CHECK without prevResult', parse('CHECK', {}), 7, /prevResult/],
   ['a network without name', parse('ADD', { name: undefined }), 7, /name undefined/],
   ['a network name that is a path', parse('ADD', { name: 'a/b' }), 7, /name "a\/b"/],

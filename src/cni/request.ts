@@ -33,6 +33,8 @@ export type CniRequest =
       readonly attachment: Attachment;
       readonly netns: string;
       readonly pod: PodName;
+      /** The result of the plugins before ours in a chain, of any shape; undefined: ours is the first. */
+      readonly previous: object | undefined;
     })
   | (Common & { readonly command: 'DEL'; readonly attachment: Attachment })
   | (Common & {
@@ -105,7 +107,7 @@ function parseCommand(command: string, version: CniVersion, variables: Variables
   const common = { version, network };
   switch (command) {
     case 'ADD':
-      return parseAdd(common, variables);
+      return parseAdd(common, variables, config);
     case 'DEL': {
       const attachment = parseAttachment(variables);
       return attachment.ok ? ok({ ...common, command, attachment: attachment.value }) : attachment;
@@ -123,7 +125,7 @@ function parseCommand(command: string, version: CniVersion, variables: Variables
   }
 }
 
-function parseAdd(common: Common, variables: Variables): Outcome<CniRequest> {
+function parseAdd(common: Common, variables: Variables, config: Json): Outcome<CniRequest> {
   const attachment = parseAttachment(variables);
   if (!attachment.ok) return attachment;
   const netns = parseNetns(variables);
@@ -132,7 +134,11 @@ function parseAdd(common: Common, variables: Variables): Outcome<CniRequest> {
   if (!args.ok) return err(cniError('invalidEnvironment', args.error));
   const pod = parsePod(args.value);
   if (!pod.ok) return pod;
-  return ok({ ...common, command: 'ADD', attachment: attachment.value, netns: netns.value, pod: pod.value });
+  const previous = config['prevResult'];
+  if (previous !== undefined && !isObject(previous)) {
+    return err(cniError('invalidConfiguration', `prevResult must be a result of ADD, found ${quote(previous)}`));
+  }
+  return ok({ ...common, command: 'ADD', attachment: attachment.value, netns: netns.value, pod: pod.value, previous });
 }
 
 function parseCheck(common: Common, variables: Variables, config: Json): Outcome<CniRequest> {

@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { parseAddress } from '../addr/address.ts';
 import { unwrap } from '../lib/result.ts';
-import { type CniResult, previousProblems, resultJson, versionJson } from './result.ts';
+import {
+  chainConflict,
+  chainedResultJson,
+  type CniResult,
+  previousProblems,
+  resultJson,
+  versionJson,
+} from './result.ts';
 import { CNI_VERSIONS } from './version.ts';
 
 const address = (text: string) => unwrap(parseAddress(text));
@@ -50,6 +57,45 @@ test('resultJson has the shape of 1.1.0: interfaces tell their MTU', () => {
     { ...pod, mtu: 1500 },
   ];
   assert.deepEqual(resultJson(RESULT, '1.1.0'), { cniVersion: '1.1.0', interfaces, ips, routes, dns: {} });
+});
+
+test('chainedResultJson hands on what plugins before ours made, and numbers our interfaces after theirs', () => {
+  const lo = { name: 'lo', mac: '00:00:00:00:00:00', sandbox: '/var/run/netns/x' };
+  const previous = {
+    cniVersion: '1.0.0',
+    interfaces: [lo],
+    ips: [{ interface: 0, address: '127.0.0.1/8' }],
+    dns: { nameservers: ['192.0.2.1'] },
+  };
+  assert.deepEqual(chainedResultJson(previous, RESULT, '1.0.0'), {
+    cniVersion: '1.0.0',
+    interfaces: [lo, host, pod],
+    ips: [...previous.ips, ...ips.map((ip) => Object.assign({}, ip, { interface: 2 }))],
+    routes,
+    dns: previous.dns,
+  });
+  assert.deepEqual(chainedResultJson(undefined, RESULT, '1.0.0'), resultJson(RESULT, '1.0.0'));
+  assert.deepEqual(chainedResultJson({}, RESULT, '0.4.0'), resultJson(RESULT, '0.4.0'));
+});
+
+const made = (name: string, sandbox?: string) => ({ interfaces: [{ name, sandbox }] });
+
+test('chainConflict is told when the interface was made by a plugin before', () => {
+  assert.equal(chainConflict(undefined, 'eth0'), undefined);
+  assert.equal(chainConflict(made('lo', '/n'), 'eth0'), undefined);
+  assert.equal(chainConflict(made('eth0'), 'eth0'), undefined, "the host's own eth0");
+  assert.match(chainConflict(made('eth0', '/n'), 'eth0') ?? '', /has made eth0 in the container/);
+});
+
+test('chainedResultJson and chainConflict never throw, whatever prevResult is', () => {
+  const list = fc.oneof(fc.jsonValue(), fc.array(fc.record({ name: fc.jsonValue(), sandbox: fc.jsonValue() })));
+  const previous = fc.record({ interfaces: list, ips: list, routes: list, dns: list }, { requiredKeys: [] });
+  fc.assert(
+    fc.property(previous, (previous) => {
+      chainConflict(previous, 'eth0');
+      assert.deepEqual(previousProblems(chainedResultJson(previous, RESULT, '1.1.0'), RESULT), []);
+    }),
+  );
 });
 
 test('versionJson lists the versions and repeats the one that was asked with', () => {

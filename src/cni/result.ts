@@ -43,6 +43,37 @@ export function resultJson(result: CniResult, version: CniVersion): object {
   };
 }
 
+/**
+ * The JSON of a successful ADD that follows on other plugins of a chain: what they made and then what we made, since
+ * a plugin hands on what it was given (https://www.cni.dev/docs/spec/#add-add-container-to-network-or-apply-modifications).
+ */
+export function chainedResultJson(previous: object | undefined, result: CniResult, version: CniVersion): object {
+  const ours = resultJson(result, version);
+  if (previous === undefined) return ours;
+  const before = listOf(previous, 'interfaces').length;
+  const moved = listOf(ours, 'ips').map((ip) => Object.assign({}, ip, { interface: Number(ip['interface']) + before }));
+  return {
+    dns: {},
+    ...previous,
+    cniVersion: version,
+    interfaces: [...listOf(previous, 'interfaces'), ...listOf(ours, 'interfaces')],
+    ips: [...listOf(previous, 'ips'), ...moved],
+    routes: [...listOf(previous, 'routes'), ...listOf(ours, 'routes')],
+  };
+}
+
+/**
+ * What of the result `previous` of the plugins before ours keeps us from making `ifname`, one sentence; undefined
+ * when nothing does.
+ */
+export function chainConflict(previous: object | undefined, ifname: string): string | undefined {
+  const taken = listOf(previous ?? {}, 'interfaces').some(
+    ({ name, sandbox }) => name === ifname && typeof sandbox === 'string' && sandbox !== '',
+  );
+  if (!taken) return undefined;
+  return `a plugin before romana has made ${ifname} in the container, which is what romana does: one of them must leave the chain`;
+}
+
 /** The JSON of a successful VERSION; `cniVersion` is the one that was asked with, '' when there was none. */
 export function versionJson(cniVersion: string): object {
   return { cniVersion: cniVersion === '' ? CNI_VERSIONS.at(-1) : cniVersion, supportedVersions: CNI_VERSIONS };

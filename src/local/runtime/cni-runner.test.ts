@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { test, type TestContext } from 'node:test';
 import type { JsonObject } from '../../objects/field.ts';
-import { CniCallError, type PluginCall, processPlugin } from './cni-plugin.ts';
+import { CniCallError, type PluginCall } from '../../lib/cni-plugin.ts';
 import { type Attachment, CniRunner, NoNetworkError } from './cni-runner.ts';
 
 const ATTACHMENT: Attachment = {
@@ -154,22 +154,4 @@ test('a plugin that is nowhere in CNI_PATH is an error that names it', async (t)
   b.configure('1.1.0');
   rmSync(`${b.directory}/bin/one`);
   await assert.rejects(b.runner.add(ATTACHMENT), /failed to find plugin "one" in path/);
-});
-
-test('processPlugin hands over environment and standard input, and reads result, error and silence', async (t) => {
-  const { directory } = bench(t);
-  const path = `${directory}/plugin`;
-  const call = processPlugin({ PATH: '/usr/bin:/bin' });
-  const plugin = (script: string): void => writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const run = (): Promise<JsonObject | undefined> => call({ path, env: { CNI_COMMAND: 'ADD' }, config: { a: 1 } });
-  plugin('printf \'{"command":"%s","stdin":%s}\' "$CNI_COMMAND" "$(cat)"');
-  assert.deepEqual(await run(), { command: 'ADD', stdin: { a: 1 } });
-  plugin('exit 0');
-  assert.equal(await run(), undefined);
-  plugin('echo \'{"code":7,"msg":"bad","details":"very"}\'; exit 1');
-  await assert.rejects(run(), { code: 7, message: 'plugin type="plugin" failed: bad; very' });
-  plugin('echo broken >&2; exit 3');
-  await assert.rejects(run(), { code: 0, message: `${path} failed: broken` });
-  plugin('echo no json');
-  await assert.rejects(run(), { code: 6 });
 });

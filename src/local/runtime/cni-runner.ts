@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isJsonObject, type JsonObject } from '../../objects/field.ts';
-import { CniCallError, type CallPlugin, findPlugin } from './cni-plugin.ts';
+import { CniCallError, type CallPlugin, findPlugin } from '../../lib/cni-plugin.ts';
 import {
   type NetworkList,
   parseNetworkConfig,

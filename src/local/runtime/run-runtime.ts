@@ -5,7 +5,7 @@ import type { KubeClient } from '../../kube/client.ts';
 import { Reflector } from '../../kube/reflector.ts';
 import { PODS } from '../../objects/resources.ts';
 import { apiReports } from './api-reports.ts';
-import { processPlugin } from './cni-plugin.ts';
+import { processPlugin } from '../../lib/cni-plugin.ts';
 import { CniRunner } from './cni-runner.ts';
 import { startKubeletServer } from './kubelet-server.ts';
 import { Limiter } from './limiter.ts';

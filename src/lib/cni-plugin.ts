@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { isJsonObject, type JsonObject } from '../../objects/field.ts';
+
+/** A JSON object, such as a plugin's configuration or its result. */
+type Json = Readonly<Record<string, unknown>>;
 
 /** One call of a plugin. */
 export interface PluginCall {
@@ -8,11 +10,11 @@ export interface PluginCall {
   readonly path: string;
   /** CNI_* variables. */
   readonly env: Readonly<Record<string, string>>;
-  readonly config: JsonObject;
+  readonly config: Json;
 }
 
 /** Calls a plugin and returns what it printed as JSON; undefined when it printed nothing. Throws `CniCallError`. */
-export type CallPlugin = (call: PluginCall) => Promise<JsonObject | undefined>;
+export type CallPlugin = (call: PluginCall) => Promise<Json | undefined>;
 
 /** A plugin that failed. `code` is the CNI spec's (section 5), 0 when the plugin did not say. */
 export class CniCallError extends Error {
@@ -42,11 +44,16 @@ export function findPlugin(type: string, directories: readonly string[]): string
   throw new CniCallError(`failed to find plugin "${type}" in path [${directories.join(' ')}]`, 0);
 }
 
-/** Runs a plugin as a process (CNI spec 1.1, section 2). `base` is the environment that it inherits. */
-export function processPlugin(base: Readonly<Record<string, string>>): CallPlugin {
+/**
+ * Runs a plugin as a process (CNI spec 1.1, section 2).
+ *
+ * @param base the environment that it inherits.
+ * @param limitMs how long it may take, in milliseconds; then it is ended and has failed.
+ */
+export function processPlugin(base: Readonly<Record<string, string>>, limitMs = PLUGIN_MS): CallPlugin {
   return ({ path, env, config }) =>
     new Promise((resolve, reject) => {
-      const child = spawn(path, [], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...base, ...env }, timeout: PLUGIN_MS });
+      const child = spawn(path, [], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...base, ...env }, timeout: limitMs });
       const out: Buffer[] = [];
       const errors: Buffer[] = [];
       child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
@@ -66,7 +73,7 @@ export function processPlugin(base: Readonly<Record<string, string>>): CallPlugi
 function settle(
   text: string,
   path: string,
-  resolve: (value: JsonObject | undefined) => void,
+  resolve: (value: Json | undefined) => void,
   reject: (error: Error) => void,
 ): void {
   if (text.trim() === '') return resolve(undefined);
@@ -87,11 +94,15 @@ function failure(path: string, out: string, errors: string): CniCallError {
   );
 }
 
-function parseJson(text: string): JsonObject | undefined {
+function parseJson(text: string): Json | undefined {
   try {
     const json: unknown = JSON.parse(text);
-    return isJsonObject(json) ? json : undefined;
+    return isObject(json) ? json : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isObject(json: unknown): json is Json {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
 }
