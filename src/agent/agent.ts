@@ -1,5 +1,4 @@
 import type { Address } from '../addr/address.ts';
-import { decode } from '../addr/plan.ts';
 import type { Chain } from '../cni/chain.ts';
 import { conflistText } from '../cni/conflist.ts';
 import { cniError, type CniError } from '../cni/errors.ts';
@@ -18,7 +17,8 @@ import { podFinished } from '../objects/pod.ts';
 import type { Desired } from '../plan/desired.ts';
 import { REVOKED_MARK } from '../plan/forward.ts';
 import { identityIndex } from '../plan/identity.ts';
-import type { Lease, Snapshot } from '../plan/snapshot.ts';
+import type { Snapshot } from '../plan/snapshot.ts';
+import { Acknowledgements } from './acknowledgements.ts';
 import { AddressBook } from './address-book.ts';
 import { agreeOnChain } from './cni-chain.ts';
 import { CniHandler } from './cni-handler.ts';
@@ -32,8 +32,9 @@ import { Observer } from './observer.ts';
 import { PodIdentities } from './pod-identities.ts';
 import { PodNetwork } from './pod-network.ts';
 import { Reconciler } from './reconciler.ts';
-import { Reporter, type Use } from './reporter.ts';
+import { Reporter } from './reporter.ts';
 import { findRevocations } from './revocation.ts';
+import { type Use, useOf } from './use.ts';
 
 /** What an agent needs. It works in the network namespace that it runs in. */
 export interface AgentOptions {
@@ -87,19 +88,27 @@ class Agent {
   readonly #network: PodNetwork;
   readonly #server: CniServer;
   readonly #reporter: Reporter;
+  readonly #acknowledgements = new Acknowledgements();
+  /** What the last run put in force. */
+  #desired: Desired | undefined;
   #underlay: Underlay = { names: [], mtu: 0 };
   #underlayOf = '';
   #serving = false;
   #told: ReadonlySet<string> = new Set();
-  /** Brings gauges up to date that only a scrape asks for. */
-  #measure: () => void = () => undefined;
 
   constructor(options: AgentOptions) {
     this.#o = options;
     const { client, node, clock, log } = options;
-    const metrics = this.#metrics.reflector;
-    const onChange = (): void => this.#reconciler.markDirty();
-    this.#observer = new Observer({ client, node, clock, log, metrics, onChange });
+    this.#observer = new Observer({
+      client,
+      node,
+      clock,
+      log,
+      metrics: this.#metrics.reflector,
+      onChange: () => this.#reconciler.markDirty(),
+      onVersion: () => this.#reached(),
+      onList: () => this.#listed(),
+    });
     if (options.traffic !== undefined) trafficMetrics(this.#metrics.registry, 'romana_agent', options.traffic);
     this.#leases = new LeaseStore(options.leases, log);
     this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
@@ -109,7 +118,7 @@ class Agent {
       nft: this.#nft,
       routes: (desired) => routes.apply(desired),
       revoke: (snapshot) => this.#revoke(snapshot),
-      onApplied: (snapshot, desired) => this.#applied(snapshot, desired),
+      onApplied: (_snapshot, desired) => this.#applied(desired),
       metrics: this.#metrics,
       clock,
       log,
@@ -130,6 +139,7 @@ class Agent {
       network,
       clock,
       log,
+      onGone: () => this.#report(),
     });
     this.#reporter = new Reporter({ client, node, clock, log });
     this.#server = this.#cniServer();
@@ -141,7 +151,7 @@ class Agent {
       port: this.#o.port,
       metrics: () => {
         this.#noteVersion();
-        this.#measure();
+        this.#measureUse();
         for (const [{ plural }, n] of this.#observer.unreadable())
           this.#metrics.unreadable.set({ resource: plural }, n);
         return this.#metrics.registry.metrics();
@@ -271,16 +281,48 @@ class Agent {
     if (cut.length > 0) this.#o.log.info({ connections: cut.length }, 'cuts connections that policy forbids now');
   }
 
-  #applied(snapshot: Snapshot, desired: Desired): void {
+  #applied(desired: Desired): void {
     this.#observer.watchPeers(desired.peerWatches);
     this.#warn(desired.warnings);
     this.#metrics.peerWatches.set(desired.peerWatches.length);
-    this.#measure = () => {
-      const { use } = useOf(snapshot);
-      this.#metrics.endpoints.set({ kind: 'segment' }, use.endpoints);
-      this.#metrics.endpoints.set({ kind: 'pool' }, use.pool);
-    };
-    this.#reporter.update({ exceptions: desired.exceptions, use: () => useOf(snapshot) });
+    this.#desired = desired;
+    this.#report(this.#observer.version);
+  }
+
+  /** Tells the cluster how this host is now, with all in force that is known up to version `inForce`. */
+  #report(inForce: number | undefined = this.#inForce): void {
+    if (this.#desired === undefined) return;
+    const { announcement, tenants } = this.#observer;
+    const acknowledged = this.#acknowledgements.update(announcement, inForce, tenants.store.values());
+    const { exceptions } = this.#desired;
+    this.#reporter.update({ exceptions, use: () => this.#use(), acknowledged, conditions: [] });
+  }
+
+  /** What is known is known for a later version now, which may be late enough to acknowledge. */
+  #reached(): void {
+    if (this.#acknowledgements.pending) this.#report();
+  }
+
+  /** What was listed afresh may be older than what was written and acknowledged. */
+  #listed(): void {
+    this.#acknowledgements.forget();
+    this.#reporter.forget();
+  }
+
+  /** The version up to which everything is seen and in the kernel; undefined while something is on its way. */
+  get #inForce(): number | undefined {
+    return this.#reconciler.enforcing && this.#reconciler.idle ? this.#observer.version : undefined;
+  }
+
+  /** What all leases use, also those that are on their way out. */
+  #use(): Use {
+    return useOf(this.#observer.network?.plans ?? [], this.#leases.addresses());
+  }
+
+  #measureUse(): void {
+    const { use } = this.#use();
+    this.#metrics.endpoints.set({ kind: 'segment' }, use.endpoints);
+    this.#metrics.endpoints.set({ kind: 'pool' }, use.pool);
   }
 
   /** Tells what works less well than it should, once for as long as it lasts. */
@@ -295,9 +337,8 @@ class Agent {
 
   /** Notes up to which version everything is in force, here and, as far as it depends on us, on other hosts. */
   #noteVersion(): void {
-    const { version } = this.#observer;
-    const idle = this.#reconciler.enforcing && this.#reconciler.idle && this.#reporter.idle;
-    if (idle && version !== undefined) this.#metrics.appliedVersion.set(version);
+    const version = this.#inForce;
+    if (version !== undefined && this.#reporter.idle) this.#metrics.appliedVersion.set(version);
   }
 
   /** Whether the API shows `address` for another pod of this node, which may still be meant by it. */
@@ -307,24 +348,6 @@ class Agent {
     }
     return false;
   }
-}
-
-/** What the leases of a snapshot use. */
-function useOf(snapshot: Snapshot): Use {
-  const counts = new Map<string, { tenant: number; segment: number; count: number }>();
-  const use = { endpoints: 0, pool: 0 };
-  for (const address of snapshot.leases.flatMap(({ addresses }: Lease) => addresses)) {
-    const fields = snapshot.network.plans.map((plan) => decode(plan, address)).find((found) => found !== undefined);
-    if (fields === undefined) continue;
-    const { tenant, segment, pool } = fields;
-    const key = `${tenant} ${segment}`;
-    const known = counts.get(key);
-    counts.set(key, { tenant, segment, count: (known?.count ?? 0) + 1 });
-    if (pool === true) use.pool += 1;
-    else use.endpoints += 1;
-  }
-  const leases = [...counts.values()].sort((a, b) => a.tenant - b.tenant || a.segment - b.segment);
-  return { leases, use };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

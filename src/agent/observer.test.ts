@@ -37,6 +37,8 @@ async function watching(
     clock: systemClock,
     log: silentLog,
     onChange: () => undefined,
+    onVersion: () => undefined,
+    onList: () => undefined,
   });
   observer.start(end.signal);
   await waitFor('the first lists', () => observer.synced);
@@ -111,6 +113,8 @@ test('Observer.until looks again when the last of the first lists comes, even if
     clock: systemClock,
     log: silentLog,
     onChange: () => undefined,
+    onVersion: () => undefined,
+    onList: () => undefined,
   });
   observer.start(end.signal);
   const bounded = AbortSignal.any([end.signal, AbortSignal.timeout(5_000)]);

@@ -15,6 +15,7 @@ import type { PeerWatch } from '../plan/peers.ts';
 import type { Lease, Snapshot } from '../plan/snapshot.ts';
 import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
+import type { Announcement } from './acknowledgements.ts';
 
 /** The Network object that a cluster has one of. */
 const NETWORK = 'default';
@@ -28,6 +29,10 @@ export interface ObserverOptions {
   readonly metrics?: ReflectorMetrics;
   /** Called after anything that is observed has changed. */
   readonly onChange: () => void;
+  /** Called when nothing has changed, but what is known is known for a later version. */
+  readonly onVersion: () => void;
+  /** Called when one kind of objects was listed afresh: the API server may have gone back in time. */
+  readonly onList: () => void;
 }
 
 /** What an agent sees of the cluster: exactly the watches of DESIGN 3, and snapshots of what they hold. */
@@ -96,6 +101,12 @@ export class Observer {
       this.#network = newest;
     }
     return this.#network;
+  }
+
+  /** The releases that the newest Network asks to acknowledge, be its plans those of this host or not. */
+  get announcement(): Announcement {
+    const newest = this.#networks.store.get(NETWORK);
+    return { releases: newest?.releases ?? [], version: commonVersion([{ version: newest?.meta.resourceVersion }]) };
   }
 
   /** What is still missing, or wrong, before verdicts can be decided; undefined when nothing is. */
@@ -191,9 +202,19 @@ export class Observer {
     parse: (json: unknown) => Parsed<T>,
     selection: { namespace?: string; labelSelector?: string; fieldSelector?: string } = {},
   ): Reflector<T> {
-    const { client, clock, log, metrics } = this.#options;
-    const common = { client, clock, log, ...(metrics === undefined ? {} : { metrics }) };
-    return new Reflector<T>({ ...common, resource, parse, ...selection, onChange: () => this.#changed() });
+    const { client, clock, log, metrics, onVersion, onList } = this.#options;
+    return new Reflector<T>({
+      client,
+      resource,
+      parse,
+      clock,
+      log,
+      ...(metrics === undefined ? {} : { metrics }),
+      ...selection,
+      onChange: () => this.#changed(),
+      // Pods of peers are listed whenever policy names others.
+      onVersion: (by) => (by === 'list' && resource !== PODS ? onList() : onVersion()),
+    });
   }
 
   #changed(): void {

@@ -61,6 +61,8 @@ export interface PodNetworkOptions {
   readonly log: Log;
   /** How long to wait before a release that failed is tried again. */
   readonly retry?: BackoffLimits;
+  /** Called when a lease is gone for good. */
+  readonly onGone?: () => void;
 }
 
 /** What ADD is about. */

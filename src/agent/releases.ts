@@ -17,6 +17,8 @@ export interface ReleasesOptions {
   /** When a link may be removed: the kernel lets nobody change links meanwhile, for 10 ms and more. */
   readonly calm: Pick<Calm, 'reached'>;
   readonly retry?: BackoffLimits;
+  /** Called when a lease is gone for good. */
+  readonly onGone?: () => void;
 }
 
 /** A lease on its way out. None of its promises needs to be waited for; only `detached` may reject. */
@@ -93,7 +95,7 @@ export class Releases {
   }
 
   async #finish(lease: Lease, state: { detached: Promise<void> }, hurry: AbortSignal): Promise<void> {
-    const { datapath, leases, book, clock, log, calm, retry } = this.#options;
+    const { datapath, leases, book, clock, log, calm, retry, onGone } = this.#options;
     const backoff = new Backoff(retry ?? RETRY);
     let detached = false;
     for (;;) {
@@ -104,6 +106,7 @@ export class Releases {
         await datapath.remove(lease);
         leases.remove(lease.hostInterface);
         book.release(lease.addresses);
+        onGone?.();
         return;
       } catch (error) {
         const { hostInterface, namespace, pod } = lease;

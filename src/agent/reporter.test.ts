@@ -7,7 +7,8 @@ import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { HOST_REPORTS, HOSTS } from '../objects/resources.ts';
-import { type Report, Reporter, type Use } from './reporter.ts';
+import { type Report, Reporter } from './reporter.ts';
+import type { Use } from './use.ts';
 
 const USE: Use = { leases: [{ tenant: 1, segment: 1, count: 1 }], use: { endpoints: 1, pool: 0 } };
 const REPORT: Report = {
@@ -15,6 +16,8 @@ const REPORT: Report = {
     { namespace: 'a', pod: 'p', uid: 'u', addresses: ['10.1.17.3' as Address], labels: new Map([['segment', 'x']]) },
   ],
   use: () => USE,
+  acknowledged: ['u'],
+  conditions: [],
 };
 
 void test('Reporter writes exceptions and use once, and again only when they differ', async () => {
@@ -44,5 +47,5 @@ void test('Reporter writes exceptions and use once, and again only when they dif
     { namespace: 'a', pod: 'p', uid: 'u', addresses: ['10.1.17.3'], labels: { segment: 'x' } },
   ]);
   const report = (await client.get(HOST_REPORTS, 'minion1')) as { status: object };
-  assert.deepEqual(report.status, USE);
+  assert.deepEqual(report.status, { ...USE, acknowledged: ['u'], conditions: [] });
 });

@@ -2,16 +2,10 @@ import { isConflict, isNotFound, type KubeClient } from '../kube/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Log } from '../lib/log.ts';
+import type { Condition } from '../objects/host-report.ts';
 import type { Exception } from '../objects/host.ts';
 import { HOST_REPORTS, HOSTS } from '../objects/resources.ts';
-
-/** The ids and addresses that leases of a host use. */
-export interface Use {
-  /** Leases by ids, `segment` 0 and `tenant` 0 included. */
-  readonly leases: readonly { readonly tenant: number; readonly segment: number; readonly count: number }[];
-  /** Addresses of segments, and of the shared pool. */
-  readonly use: { readonly endpoints: number; readonly pool: number };
-}
+import type { Use } from './use.ts';
 
 /** What the agent tells the cluster of its host. */
 export interface Report {
@@ -19,10 +13,13 @@ export interface Report {
   readonly exceptions: readonly Exception[];
   /** Worked out when it is written, not at each change. */
   readonly use: () => Use;
+  /** Names of releases of ids, see acknowledgements.ts. */
+  readonly acknowledged: readonly string[];
+  readonly conditions: readonly Condition[];
 }
 
-/** Between two writes of what is in use, in milliseconds. */
-const USE_EVERY_MS = 2_000;
+/** Between two writes of the HostReport, in milliseconds. */
+const REPORT_EVERY_MS = 2_000;
 
 /** What a reporter needs. */
 export interface ReporterOptions {
@@ -34,17 +31,17 @@ export interface ReporterOptions {
 
 /**
  * Writes this node's HostReport and the exceptions in its Host's status, each only when it differs from what was
- * written last. Exceptions are written at once, since other hosts' verdicts depend on them; use, when pods have come
- * to rest.
+ * written last. Exceptions are written at once, since other hosts' verdicts depend on them; the rest, when pods have
+ * come to rest.
  */
 export class Reporter {
   readonly #options: ReporterOptions;
   readonly #exceptions: CoalescingRunner;
-  readonly #use: CoalescingRunner;
+  readonly #rest: CoalescingRunner;
   readonly #stop = new AbortController();
   #report: Report | undefined;
   #writtenExceptions: string | undefined;
-  #writtenUse: string | undefined;
+  #writtenRest: string | undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -55,7 +52,7 @@ export class Reporter {
         onError: (error) => options.log.warn({ err: error }, 'could not write the report of this host; tries again'),
       });
     this.#exceptions = runner(() => this.#writeExceptions());
-    this.#use = runner(() => this.#writeReport());
+    this.#rest = runner(() => this.#writeReport());
   }
 
   /** Whether what other hosts' verdicts depend on is written. */
@@ -67,13 +64,21 @@ export class Reporter {
   update(report: Report): void {
     this.#report = report;
     this.#exceptions.markDirty();
-    this.#use.markDirty();
+    this.#rest.markDirty();
+  }
+
+  /** Writes everything again: what was written may be lost, since the API server may have gone back in time. */
+  forget(): void {
+    this.#writtenExceptions = undefined;
+    this.#writtenRest = undefined;
+    this.#exceptions.markDirty();
+    this.#rest.markDirty();
   }
 
   /** Ends after the writes that are under way. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#exceptions.stop(), this.#use.stop()]);
+    await Promise.all([this.#exceptions.stop(), this.#rest.stop()]);
   }
 
   async #writeExceptions(): Promise<void> {
@@ -90,17 +95,19 @@ export class Reporter {
 
   async #writeReport(): Promise<void> {
     // Pods come in bursts; one write says it for all of them (R23).
-    if (this.#writtenUse !== undefined) {
-      await this.#options.clock.sleep(USE_EVERY_MS, this.#stop.signal).catch(() => undefined);
+    if (this.#writtenRest !== undefined) {
+      await this.#options.clock.sleep(REPORT_EVERY_MS, this.#stop.signal).catch(() => undefined);
     }
-    const status = this.#report?.use();
+    if (this.#report === undefined) return;
+    const { use, acknowledged, conditions } = this.#report;
+    const status = { ...use(), acknowledged, conditions };
     const text = JSON.stringify(status);
-    if (status === undefined || text === this.#writtenUse) return;
-    await this.#writeUse(status);
-    this.#writtenUse = text;
+    if (text === this.#writtenRest) return;
+    await this.#writeStatus(status);
+    this.#writtenRest = text;
   }
 
-  async #writeUse(status: Use): Promise<void> {
+  async #writeStatus(status: object): Promise<void> {
     const { client, node } = this.#options;
     try {
       await client.patch(HOST_REPORTS, node, { status }, { subresource: 'status' });

@@ -1,4 +1,5 @@
 import type { IdClaim } from '../objects/id-claim.ts';
+import { tenantRelease } from '../objects/release.ts';
 import type { Action, ClusterState } from './state.ts';
 
 /** How many releases are announced at once: all agents read the announcement. */
@@ -13,7 +14,7 @@ export function pendingReleases(state: ClusterState): readonly string[] {
     .filter((claim) => claim.released)
     .toSorted((a, b) => a.id - b.id)
     .slice(0, MAX_ANNOUNCED_RELEASES)
-    .map((claim) => claim.holder.uid);
+    .map(({ holder }) => tenantRelease(holder));
 }
 
 /**
@@ -41,7 +42,7 @@ function isFree(claim: IdClaim, state: ClusterState): boolean {
   const agents = new Set([...state.hosts.keys(), ...state.reports.keys()]);
   for (const name of agents) {
     const report = state.reports.get(name);
-    if (report === undefined || !report.acknowledged.includes(claim.holder.uid)) return false;
+    if (report === undefined || !report.acknowledged.includes(tenantRelease(claim.holder))) return false;
     if (report.leases.some(({ tenant }) => tenant === claim.id)) return false;
   }
   return true;

@@ -44,6 +44,8 @@ export interface ReflectorOptions<T> extends Selection {
   readonly parse: (json: unknown) => Parsed<T>;
   /** The keys whose objects differ, once for each turn of the event loop; an unchanged object is never among them. */
   readonly onChange?: (keys: ReadonlySet<string>) => void;
+  /** The version went on, by a bookmark: nothing has changed. Or everything was listed afresh, and may have. */
+  readonly onVersion?: (by: 'bookmark' | 'list') => void;
   readonly clock?: Clock;
   readonly backoff?: Backoff;
   readonly log: Log;
@@ -129,7 +131,10 @@ export class Reflector<T> {
   async #round(signal: AbortSignal): Promise<unknown> {
     const startedAt = this.#clock.now();
     try {
-      this.#version ??= await this.#list(signal);
+      if (this.#version === undefined) {
+        this.#version = await this.#list(signal);
+        this.#options.onVersion?.('list');
+      }
       const received = await this.#watch(this.#version, signal);
       if (received || this.#clock.now() - startedAt >= LIVED_MS) return undefined;
       return new UnansweredError('the API server ended the watch at once');
@@ -190,6 +195,7 @@ export class Reflector<T> {
       if (problem !== undefined) this.#report(problem);
     }
     if (resourceVersion !== '' && !isOlder(resourceVersion, this.#version)) this.#version = resourceVersion;
+    if (event.type === 'BOOKMARK') this.#options.onVersion?.('bookmark');
     this.#flushSoon(signal);
   }
 

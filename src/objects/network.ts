@@ -23,6 +23,8 @@ export interface Network {
     /** Destinations that see pods' own addresses, beside pods and nodes. */
     readonly excludeCIDRs: readonly Cidr[];
   };
+  /** Names of releases of ids (objects/release.ts) that every agent is asked to acknowledge. */
+  readonly releases: readonly string[];
 }
 
 function readPlan(field: Field): Plan | undefined {
@@ -77,6 +79,10 @@ export function parseNetwork(json: unknown): Parsed<Network> {
         enabled: masquerade.get('enabled').boolean(true),
         excludeCIDRs: readCidrs(masquerade.get('excludeCIDRs')),
       },
+      releases: object
+        .get('status')
+        .get('releases')
+        .list((item) => item.string()),
     };
   });
 }

@@ -94,6 +94,7 @@ export function snapshotOf(fixture: Fixture): Snapshot {
       reservedCIDRs: [],
       mtu: 0,
       masquerade: { enabled: fixture.masquerade ?? false, excludeCIDRs: [] },
+      releases: [],
     },
     node: 'minion1',
     hosts: new Map(hosts.map((host) => [host.meta.name, host])),

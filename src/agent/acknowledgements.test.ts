@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { unwrap } from '../lib/result.ts';
+import { segmentRelease } from '../objects/release.ts';
+import { parseTenant, type Tenant } from '../objects/tenant.ts';
+import { Acknowledgements } from './acknowledgements.ts';
+
+function tenant(uid: string, segments: readonly { name: string; id: number }[] = []): Tenant {
+  const metadata = { name: `of-${uid}`, uid };
+  return unwrap(parseTenant({ apiVersion: 'romana.io/v1', kind: 'Tenant', metadata, status: { id: 1, segments } }));
+}
+
+void test('R33: Acknowledgements waits until all that is known of the time of the announcement is in force', () => {
+  const given = new Acknowledgements();
+  const asked = { releases: ['gone'], version: 10 };
+  assert.deepEqual(given.update(asked, undefined, []), []);
+  assert.deepEqual(given.update(asked, 9, []), []);
+  assert.equal(given.pending, true);
+  assert.deepEqual(given.update(asked, 10, []), ['gone']);
+  assert.equal(given.pending, false);
+});
+
+void test('R33: Acknowledgements keeps what it gave while other releases come, and forgets those that are over', () => {
+  const given = new Acknowledgements();
+  given.update({ releases: ['a'], version: 10 }, 10, []);
+  assert.deepEqual(given.update({ releases: ['a', 'b'], version: 12 }, 11, []), ['a']);
+  assert.deepEqual(given.update({ releases: ['b'], version: 13 }, undefined, []), []);
+  assert.deepEqual(given.update({ releases: ['a', 'b'], version: 14 }, undefined, []), []);
+});
+
+void test('R33: Acknowledgements denies what a Tenant still has, and takes back what one has again', () => {
+  const given = new Acknowledgements();
+  const segment = segmentRelease({ uid: 'a' }, 3, '7');
+  const asked = { releases: ['a', segment, segmentRelease({ uid: 'a' }, 4, '7')], version: 1 };
+  assert.deepEqual(given.update(asked, 1, [tenant('a', [{ name: 's', id: 3 }])]), [asked.releases[2]]);
+  assert.deepEqual(given.update(asked, 1, [tenant('b')]), asked.releases);
+  assert.deepEqual(given.update(asked, 1, [tenant('a', [{ name: 's', id: 3 }])]), [asked.releases[2]]);
+});
+
+void test('R33: Acknowledgements begins anew after a list: an API server that went back in time asks again', () => {
+  const given = new Acknowledgements();
+  given.update({ releases: ['a'], version: 10 }, 12, []);
+  given.forget();
+  assert.deepEqual(given.update({ releases: ['a'], version: 10 }, undefined, []), []);
+});
