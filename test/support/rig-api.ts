@@ -16,59 +16,100 @@ const CRDS = resolve(import.meta.dirname, '../../deploy/crds');
 /** Short, since everybody's view of the cluster is complete only when a bookmark says so. */
 const BOOKMARK_MS = 20;
 
-/** An API server in memory and a controller, both in this process. */
+/** Where the API server listens: in this process' namespace and in the fabric's. */
+interface Ports {
+  readonly here: number;
+  readonly fabric: number;
+}
+
+/** An API server and a controller, both in this process; each can be away and come back. */
 export class RigApi {
   readonly client: HttpKubeClient;
   /** The token of the agents, which must not get into anything that they write. */
   readonly token: string;
   /** A file by which the hosts of the fabric find the API server. */
   readonly kubeconfig: string;
-  readonly controller: Controller;
-  readonly #server: ApiServer;
-  readonly #stop = new AbortController();
-  readonly #controlling: Promise<void>;
+  readonly #fabric: TestNetns;
+  readonly #storage: string;
+  readonly #ports: Ports;
+  #server: ApiServer | undefined;
+  #control:
+    | { readonly controller: Controller; readonly stop: AbortController; readonly done: Promise<void> }
+    | undefined;
 
-  private constructor(server: ApiServer, client: HttpKubeClient, token: string, kubeconfig: string) {
+  private constructor(
+    fabric: TestNetns,
+    at: { readonly storage: string; readonly kubeconfig: string; readonly token: string },
+    server: ApiServer,
+    ports: Ports,
+  ) {
+    this.#fabric = fabric;
+    this.#storage = at.storage;
     this.#server = server;
-    this.client = client;
-    this.token = token;
-    this.kubeconfig = kubeconfig;
-    this.controller = new Controller({
-      client,
-      clock: systemClock,
-      log: silentLog,
-      registry: new Registry(),
-      lead: (work, signal) => work(signal),
-      warn: () => Promise.resolve(),
-    });
-    this.#controlling = this.controller.run(this.#stop.signal);
+    this.#ports = ports;
+    this.token = at.token;
+    this.kubeconfig = at.kubeconfig;
+    this.client = new HttpKubeClient({ server: `http://127.0.0.1:${ports.here}`, token: fixedToken(at.token) });
+    this.startController();
   }
 
   /**
    * Starts both; the API server listens on every address of `fabric`.
    *
    * @param address the one of `fabric` that the hosts use.
-   * @param directory for the kubeconfig.
+   * @param directory for the kubeconfig and the database.
    */
   static async start(fabric: TestNetns, address: string, directory: string): Promise<RigApi> {
     const token = `rig-${process.pid}-${crypto.randomUUID()}`;
-    const server = createApiServer({
-      storage: ':memory:',
-      crds: readdirSync(CRDS).map((name): unknown => parse(readFileSync(join(CRDS, name), 'utf8'))),
-      tokens: [{ token, user: 'system:romana' }],
+    const storage = join(directory, 'api.sqlite');
+    const server = makeServer(storage, token);
+    const ports = await listen(server, fabric, { here: 0, fabric: 0 });
+    const kubeconfig = join(directory, 'kubeconfig');
+    const url = `http://${address}:${ports.fabric}`;
+    writeFileSync(kubeconfig, kubeconfigText({ name: 'rig', server: url, ca: '', token }), { mode: 0o600 });
+    return new RigApi(fabric, { storage, kubeconfig, token }, server, ports);
+  }
+
+  /** The controller, unless it is away. */
+  get controller(): Controller | undefined {
+    return this.#control?.controller;
+  }
+
+  /** Starts a controller that knows nothing yet. */
+  startController(): void {
+    if (this.#control !== undefined) throw new Error('RigApi: the controller is there already');
+    const controller = new Controller({
+      client: this.client,
       clock: systemClock,
       log: silentLog,
-      watchLimits: { backlogBytes: 16 * 2 ** 20, bookmarkMs: BOOKMARK_MS },
+      registry: new Registry(),
+      lead: (work, signal) => work(signal),
+      warn: () => Promise.resolve(),
     });
-    const inFabric: Promise<{ port: number }>[] = [];
-    // Without the name of an address Node makes the socket at once, that is in the fabric's namespace.
-    fabric.inside(() => void inFabric.push(server.listen({ host: '', port: 0 })));
-    const [here, there] = await Promise.all([server.listen({ host: '127.0.0.1', port: 0 }), ...inFabric]);
-    const kubeconfig = join(directory, 'kubeconfig');
-    const url = `http://${address}:${there?.port}`;
-    writeFileSync(kubeconfig, kubeconfigText({ name: 'rig', server: url, ca: '', token }), { mode: 0o600 });
-    const client = new HttpKubeClient({ server: `http://127.0.0.1:${here.port}`, token: fixedToken(token) });
-    return new RigApi(server, client, token, kubeconfig);
+    const stop = new AbortController();
+    this.#control = { controller, stop, done: controller.run(stop.signal) };
+  }
+
+  /** Ends the controller after the write that is under way. */
+  async stopController(): Promise<void> {
+    const control = this.#control;
+    this.#control = undefined;
+    control?.stop.abort();
+    await control?.done;
+  }
+
+  /** Ends the API server; what it holds stays on file. Calls are refused until it is back. */
+  async stopServer(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.close();
+  }
+
+  /** Starts it again, with what is on file, where it was. */
+  async startServer(): Promise<void> {
+    if (this.#server !== undefined) throw new Error('RigApi: the API server is there already');
+    this.#server = makeServer(this.#storage, this.token);
+    await listen(this.#server, this.#fabric, this.#ports);
   }
 
   /** The resource version of the last write of anybody. */
@@ -77,9 +118,27 @@ export class RigApi {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#controlling;
+    await this.stopController();
     await this.client.close();
-    await this.#server.close();
+    await this.stopServer();
   }
+}
+
+function makeServer(storage: string, token: string): ApiServer {
+  return createApiServer({
+    storage,
+    crds: readdirSync(CRDS).map((name): unknown => parse(readFileSync(join(CRDS, name), 'utf8'))),
+    tokens: [{ token, user: 'system:romana' }],
+    clock: systemClock,
+    log: silentLog,
+    watchLimits: { backlogBytes: 16 * 2 ** 20, bookmarkMs: BOOKMARK_MS },
+  });
+}
+
+async function listen(server: ApiServer, fabric: TestNetns, ports: Ports): Promise<Ports> {
+  const inFabric: Promise<{ port: number }>[] = [];
+  // Without the name of an address Node makes the socket at once, that is in the fabric's namespace.
+  fabric.inside(() => void inFabric.push(server.listen({ host: '', port: ports.fabric })));
+  const [here, there] = await Promise.all([server.listen({ host: '127.0.0.1', port: ports.here }), ...inFabric]);
+  return { here: here.port, fabric: there?.port ?? 0 };
 }

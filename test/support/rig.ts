@@ -192,13 +192,17 @@ export class Rig {
     return { id: tenant.status?.id ?? 0, pooled: tenant.status?.pooled ?? false };
   }
 
-  /** Waits until all that is in the API server is in force: nobody has anything left to write or to apply. */
+  /**
+   * Waits until all that is in the API server is in force: nobody has anything left to write or to apply. A controller
+   * that is away is not waited for.
+   */
   async settled(): Promise<void> {
     await waitFor('everything to be in force', async () => {
       const version = await this.api.version();
-      const { actedOn } = this.api.controller;
+      const { controller } = this.api;
+      const actedOn = controller === undefined ? version : (controller.actedOn ?? 0);
       const applied = await Promise.all(this.hosts.map((host) => host.applied()));
-      const reached = [actedOn ?? 0, ...applied].every((each) => each >= version);
+      const reached = [actedOn, ...applied].every((each) => each >= version);
       if (reached && (await this.api.version()) === version) return true;
       throw new Error(
         `of ${version} the controller has done ${actedOn}, the agents ${applied.join(', ')}:\n${this.log}`,
