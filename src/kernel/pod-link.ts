@@ -170,7 +170,7 @@ class PreparedLink implements PreparedPod {
   // detection would be, although there is none (addrconf_dad_work); on a busy machine that can take a millisecond.
   #awaitAddresses(): void {
     for (const address of this.#wiring.addresses) {
-      awaitKernel(() => this.#pod.isLocal(address));
+      awaitKernel(() => this.#pod.ways([address])[0] === 'local');
     }
   }
 

@@ -82,7 +82,10 @@ export function listRoutes({
   return { type: RTM_GETROUTE, flags: 0, body: body.finish(), what: 'list the routes' };
 }
 
-/** Asks which way packets to `address` go; the reply is for `isLocalRoute`. None comes where there is no way. */
+/** Which way packets go: to this machine itself, to a neighbour on a link, through a router, or none at all. */
+export type Way = 'local' | 'link' | 'router' | 'none';
+
+/** Asks which way packets to `address` go; the reply is for `wayOf`. None comes where there is no way. */
 export function lookUpRoute(address: Address): NetlinkRequest {
   const bytes = addressToBytes(address);
   const body = new BodyWriter()
@@ -100,9 +103,12 @@ export function lookUpRoute(address: Address): NetlinkRequest {
   };
 }
 
-/** Whether the reply to `lookUpRoute` says that the address is this machine's own. */
-export function isLocalRoute({ type, buffer, start }: MessageView): boolean {
-  return type === RTM_NEWROUTE && buffer[start + 7] === RTN_LOCAL;
+/** The way that the reply to `lookUpRoute` tells. */
+export function wayOf({ type, buffer, start, end }: MessageView): Way {
+  if (type !== RTM_NEWROUTE) return 'none';
+  if (buffer[start + 7] === RTN_LOCAL) return 'local';
+  if (buffer[start + 7] !== RTN_UNICAST) return 'none';
+  return readAttributes(buffer, start + HEADER_BYTES, end).has(RTA_GATEWAY) ? 'router' : 'link';
 }
 
 /** A route of the main table from an RTM_NEWROUTE message; undefined for all others (local, multipath, cached ones). */

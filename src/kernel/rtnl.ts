@@ -8,8 +8,8 @@ import { decodeNeighbour, listNeighbours } from './neighbours.ts';
 import type { Neighbour } from './neighbours.ts';
 import type { MessageView, NetlinkRequest } from './netlink-codec.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './netlink.ts';
-import { decodeRoute, isLocalRoute, listRoutes, lookUpRoute } from './routes.ts';
-import type { Route } from './routes.ts';
+import { decodeRoute, listRoutes, lookUpRoute, wayOf } from './routes.ts';
+import type { Route, Way } from './routes.ts';
 
 /**
  * Links, addresses, neighbours and routes of one network namespace. Changes are requests that `links.ts`,
@@ -84,13 +84,13 @@ export class Rtnl {
       .filter((route) => filter.protocol === undefined || route.protocol === filter.protocol);
   }
 
-  /** Whether packets to `address` are delivered here: it is on an interface and ready. */
-  isLocal(address: Address): boolean {
-    let local = false;
-    this.#socket.batch([lookUpRoute(address)], (message) => {
-      local ||= isLocalRoute(message);
+  /** Which way packets to each of `addresses` go; `local` is an address on an interface and ready. */
+  ways(addresses: readonly Address[]): readonly Way[] {
+    const ways = addresses.map((): Way => 'none');
+    this.#socket.batch(addresses.map(lookUpRoute), (message, index) => {
+      ways[index] = wayOf(message);
     });
-    return local;
+    return ways;
   }
 
   close(): void {
