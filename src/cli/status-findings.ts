@@ -111,11 +111,14 @@ function networkFindings(network: NetworkView | undefined): readonly Finding[] {
   return found;
 }
 
-/** All our conditions say True when all is well. */
+/** All our conditions say True when all is well, and Unknown when it may be. */
 function conditionFindings(about: string, conditions: readonly Condition[], action: string): Finding[] {
   return conditions
     .filter(({ status }) => status !== 'True')
-    .map(({ type, status, reason, message }) => error(about, `${type} is ${status} (${reason}): ${message}`, action));
+    .map(({ type, status, reason, message }) => {
+      const finding = status === 'False' ? error : warning;
+      return finding(about, `${type} is ${status} (${reason}): ${message}`, action);
+    });
 }
 
 function leaderFindings(leader: LeaderView | undefined): readonly Finding[] {
@@ -169,7 +172,7 @@ function hostFindings({ now, nodes, hosts, reports, pods }: Observation): readon
     const stale = `is stale: it counts ${reported} addresses in use, the host's pods have ${shown} and more`;
     return [
       ...(reported < shown ? [error(about, stale, agentLog)] : []),
-      ...conditionFindings(about, report.conditions, agentLog),
+      ...conditionFindings(about, report.conditions, 'its agent looks again every 10 s'),
     ];
   });
   return [...unready, ...without, ...unreachable, ...late];

@@ -188,3 +188,15 @@ void test('observe takes a lease for fresh that is renewed before its eyes, what
     assert.equal((await seen).leader?.fresh, renew);
   }
 });
+
+void test('clusterStatus tells what blocks pods on a host: wrong when it does, a warning when it may', () => {
+  const blocked = (status: 'False' | 'Unknown'): Partial<Observation> => {
+    const condition = { type: 'ForwardingAllowed', reason: 'ForeignForwardDrop', message: 'chain x', status } as const;
+    const conditions = [{ ...condition, lastTransitionTime: CREATED }];
+    return { reports: { objects: [{ ...report(1), conditions }], unreadable: [] } };
+  };
+  const said = 'HostReport/minion1 ForwardingAllowed is';
+  const after = '(ForeignForwardDrop): chain x; its agent looks again every 10 s';
+  assert.deepEqual(lines(blocked('False')), [`wrong: ${said} False ${after}`]);
+  assert.deepEqual(lines(blocked('Unknown')), [`warning: ${said} Unknown ${after}`, 'all is well']);
+});
