@@ -11,7 +11,7 @@ fi
 sh scripts/setup.sh
 if [ "$(id -u)" = 0 ]; then as_root=env; else as_root="sudo env"; fi
 case ${1-} in
-  '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
+  '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/fuzz/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
   long) set -- 'test/long/*.test.ts' ;;
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
 esac

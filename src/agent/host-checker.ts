@@ -81,7 +81,7 @@ export class HostChecker {
     const ways = rtnl.ways(others.map(({ address }) => address));
     return {
       chains: forwardChains(),
-      hosts: others.map((other, index) => ({ ...other, way: ways[index] ?? 'none' })),
+      hosts: others.map(({ host, address }, index) => ({ host, address, way: ways[index] ?? 'none' })),
       configuration: { directory, files: filesOf(directory) },
       prefixes: network.plans.map(({ cidr }) => cidr),
     };

@@ -20,6 +20,14 @@ function told(facts: Partial<HostFacts>): readonly string[] {
     .map(({ type, status, reason, message }) => `${type} ${status} ${reason}: ${message}`);
 }
 
+function host(way: HostFacts['hosts'][number]['way'], n: number): HostFacts['hosts'][number] {
+  return { host: `minion${n}`, address: `192.168.99.${n}` as Address, way };
+}
+
+function files(...names: string[]): readonly string[] {
+  return told({ configuration: { directory: '/d', files: names } });
+}
+
 test('hostConditions says of a host that nothing blocks that all is True', () => {
   assert.deepEqual(told({}), []);
   assert.deepEqual(
@@ -33,13 +41,13 @@ test('hostConditions names a forward chain of others with policy drop, and wheth
   assert.deepEqual(told({ chains: [chain] }), [
     'ForwardingAllowed False ForeignForwardDrop: chain FORWARD of table ip filter on the forward hook has policy drop and drops all packets of pods; accept 10.0.0.0/8 there, as source and as destination',
   ]);
-  assert.match(told({ chains: [{ ...chain, rules: 2 }] })[0] ?? '', /^ForwardingAllowed Unknown .* unless one of its rules/);
+  assert.match(
+    told({ chains: [{ ...chain, rules: 2 }] })[0] ?? '',
+    /^ForwardingAllowed Unknown .* unless one of its rules/,
+  );
 });
 
 test('hostConditions names hosts without a route, behind a router, or with our own address', () => {
-  const host = (way: HostFacts['hosts'][number]['way'], n: number): HostFacts['hosts'][number] => {
-    return { host: `minion${n}`, address: `192.168.99.${n}` as Address, way };
-  };
   assert.deepEqual(told({ hosts: [host('none', 2), host('router', 3), host('link', 4)] }), [
     'HostsReachable False NoRoute: no route leads to minion2 (192.168.99.2): give this node one to the link of the other nodes; ' +
       'minion3 (192.168.99.3) is behind a router, which has no routes to pods: nodes must be on one link',
@@ -50,8 +58,10 @@ test('hostConditions names hosts without a route, behind a router, or with our o
 });
 
 test('hostConditions names the network configuration that runtimes take instead of ours', () => {
-  const files = (...names: string[]): readonly string[] => told({ configuration: { directory: '/d', files: names } });
-  assert.match(files('10-romana.conflist', '05-bridge.conf')[0] ?? '', /OtherNetworkFirst: .* of \/d, 05-bridge\.conf,/);
+  assert.match(
+    files('10-romana.conflist', '05-bridge.conf')[0] ?? '',
+    /OtherNetworkFirst: .* of \/d, 05-bridge\.conf,/,
+  );
   assert.match(files('readme')[0] ?? '', /NetworkSelected False Missing: \/d has no 10-romana\.conflist/);
 });
 

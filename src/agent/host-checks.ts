@@ -32,9 +32,10 @@ const MAX_NAMED = 5;
  * @param now RFC 3339.
  */
 export function hostConditions(facts: HostFacts, before: readonly Condition[], now: string): readonly Condition[] {
-  return [forwarding(facts), reachability(facts), selection(facts)].map((finding) => {
-    const known = before.find(({ type }) => type === finding.type);
-    return { ...finding, lastTransitionTime: known?.status === finding.status ? known.lastTransitionTime : now };
+  return [forwarding(facts), reachability(facts), selection(facts)].map(({ type, status, reason, message }) => {
+    const known = before.find((condition) => condition.type === type);
+    const lastTransitionTime = known?.status === status ? known.lastTransitionTime : now;
+    return { type, status, reason, message, lastTransitionTime };
   });
 }
 
@@ -71,7 +72,8 @@ function reachability({ hosts }: HostFacts): Finding {
     said.push(`${list(routed)} is behind a router, which has no routes to pods: nodes must be on one link`);
   }
   if (local.length > 0) said.push(`${list(local)} has an address that is this node's own: nodes need their own`);
-  if (said.length === 0) return { type, status: 'True', reason: 'OnLink', message: 'every host is on a link of this one' };
+  if (said.length === 0)
+    return { type, status: 'True', reason: 'OnLink', message: 'every host is on a link of this one' };
   const reason = none.length > 0 ? 'NoRoute' : routed.length > 0 ? 'NotOnLink' : 'AddressConflict';
   return { type, status: 'False', reason, message: said.join('; ') };
 }

@@ -189,12 +189,14 @@ void test('observe takes a lease for fresh that is renewed before its eyes, what
   }
 });
 
+/** A host whose agent says that others' rules drop, or may drop, what it forwards. */
+function blocked(status: 'False' | 'Unknown'): Partial<Observation> {
+  const condition = { type: 'ForwardingAllowed', reason: 'ForeignForwardDrop', message: 'chain x', status } as const;
+  const conditions = [{ ...condition, lastTransitionTime: CREATED }];
+  return { reports: { objects: [{ ...report(1), conditions }], unreadable: [] } };
+}
+
 void test('clusterStatus tells what blocks pods on a host: wrong when it does, a warning when it may', () => {
-  const blocked = (status: 'False' | 'Unknown'): Partial<Observation> => {
-    const condition = { type: 'ForwardingAllowed', reason: 'ForeignForwardDrop', message: 'chain x', status } as const;
-    const conditions = [{ ...condition, lastTransitionTime: CREATED }];
-    return { reports: { objects: [{ ...report(1), conditions }], unreadable: [] } };
-  };
   const said = 'HostReport/minion1 ForwardingAllowed is';
   const after = '(ForeignForwardDrop): chain x; its agent looks again every 10 s';
   assert.deepEqual(lines(blocked('False')), [`wrong: ${said} False ${after}`]);

@@ -39,14 +39,20 @@ describe('the HostReport names what blocks pods on a host', () => {
     await Promise.all([untilAll(0, 'True'), untilAll(1, 'True')]);
     const { ns } = rig.host(0);
     const other = rig.host(0).path('/etc/cni/net.d/05-bridge.conflist');
-    await ns.run(['nft', 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }']);
+    await ns.run([
+      'nft',
+      'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }',
+    ]);
     writeFileSync(other, '{}');
     await rig.api.client.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'far' } });
     const status = { addresses: [{ type: 'InternalIP', address: '198.51.100.9' }] };
     await rig.api.client.patch(NODES, 'far', { status }, { subresource: 'status' });
 
     const [forwarding, hosts, network] = await untilAll(0, 'False');
-    assert.match(forwarding ?? '', /^ForeignForwardDrop: chain FORWARD of table ip filter .*accept 10\.0\.0\.0\/8 and fd00:10::\/64/);
+    assert.match(
+      forwarding ?? '',
+      /^ForeignForwardDrop: chain FORWARD of table ip filter .*accept 10\.0\.0\.0\/8 and fd00:10::\/64/,
+    );
     assert.match(hosts ?? '', /^NotOnLink: far \(198\.51\.100\.9\) is behind a router/);
     assert.match(network ?? '', /^OtherNetworkFirst: .*05-bridge\.conflist/);
     assert.equal((await conditions(1)).get('ForwardingAllowed')?.status, 'True', 'the other host has no such chain');
