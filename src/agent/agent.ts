@@ -24,6 +24,7 @@ import { agreeOnChain } from './cni-chain.ts';
 import { CniHandler } from './cni-handler.ts';
 import { type CniInstallation, installCni } from './cni-install.ts';
 import { CniServer } from './cni-server.ts';
+import { HostChecker } from './host-checker.ts';
 import { enableForwarding, findUnderlay, HostRoutes, type Underlay } from './host-routes.ts';
 import { KernelDatapath } from './kernel-datapath.ts';
 import { LeaseStore } from './leases.ts';
@@ -88,6 +89,7 @@ class Agent {
   readonly #network: PodNetwork;
   readonly #server: CniServer;
   readonly #reporter: Reporter;
+  readonly #checker: HostChecker;
   readonly #acknowledgements = new Acknowledgements();
   /** What the last run put in force. */
   #desired: Desired | undefined;
@@ -142,6 +144,14 @@ class Agent {
       onGone: () => this.#report(),
     });
     this.#reporter = new Reporter({ client, node, clock, log });
+    this.#checker = new HostChecker({
+      rtnl: this.#rtnl,
+      cluster: () => ({ node, hosts: this.#observer.hosts.store.values(), plans: network().plans }),
+      configurationDirectory: options.installation.configurationDirectory,
+      onChange: () => this.#report(),
+      clock,
+      log,
+    });
     this.#server = this.#cniServer();
   }
 
@@ -167,6 +177,7 @@ class Agent {
       await this.#server.listen();
       const written = await this.#install();
       this.#serving = true;
+      void this.#checker.run(signal);
       log.info({ host: this.#observer.host?.id, leases: this.#leases.list().length, written }, 'connects pods');
       onReady?.();
       await aborted(signal);
@@ -295,7 +306,7 @@ class Agent {
     const { announcement, tenants } = this.#observer;
     const acknowledged = this.#acknowledgements.update(announcement, inForce, tenants.store.values());
     const { exceptions } = this.#desired;
-    this.#reporter.update({ exceptions, use: () => this.#use(), acknowledged, conditions: [] });
+    this.#reporter.update({ exceptions, use: () => this.#use(), acknowledged, conditions: this.#checker.conditions });
   }
 
   /** What is known is known for a later version now, which may be late enough to acknowledge. */

@@ -1,26 +1,33 @@
 import { readdirSync } from 'node:fs';
 import { familyOf } from '../addr/address.ts';
-import { cidrFamily } from '../addr/cidr.ts';
+import type { Plan } from '../addr/plan.ts';
 import { forwardChains } from '../kernel/base-chains.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Condition } from '../objects/host-report.ts';
-import type { Snapshot } from '../plan/snapshot.ts';
+import type { Host } from '../objects/host.ts';
 import { hostConditions, type HostFacts } from './host-checks.ts';
 
 /** Between two looks, in milliseconds: each costs a millisecond or so. */
-const EVERY_MS = 10_000;
+const EVERY_MS = 5_000;
+
+/** What has to be known of the cluster. */
+interface Cluster {
+  /** The name of this host's Node. */
+  readonly node: string;
+  readonly hosts: Iterable<Host>;
+  readonly plans: readonly Plan[];
+}
 
 /** What a host checker looks at, and whom it tells. */
 export interface HostCheckerOptions {
   readonly rtnl: Pick<Rtnl, 'ways'>;
-  /** What is known of the cluster; undefined while that is not enough. */
-  readonly snapshot: () => Pick<Snapshot, 'hosts' | 'node' | 'network'> | undefined;
+  readonly cluster: () => Cluster;
   /** The folder in which container runtimes look for the network. */
   readonly configurationDirectory: string;
-  /** Called when the conditions differ from those told last. */
-  readonly onChange: (conditions: readonly Condition[]) => void;
+  /** Called when the conditions differ from those before. */
+  readonly onChange: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -28,10 +35,15 @@ export interface HostCheckerOptions {
 /** Looks again and again for what blocks pods on this host, although all that is ours is in place. */
 export class HostChecker {
   readonly #options: HostCheckerOptions;
-  #told: readonly Condition[] = [];
+  #conditions: readonly Condition[] = [];
 
   constructor(options: HostCheckerOptions) {
     this.#options = options;
+  }
+
+  /** What was found last; none before the first look. */
+  get conditions(): readonly Condition[] {
+    return this.#conditions;
   }
 
   /** Runs until the signal. */
@@ -39,7 +51,7 @@ export class HostChecker {
     const { clock, log } = this.#options;
     while (!signal.aborted) {
       try {
-        this.look();
+        this.#look();
       } catch (error) {
         log.warn({ err: error }, 'could not look for what blocks pods on this host; tries again');
       }
@@ -47,32 +59,32 @@ export class HostChecker {
     }
   }
 
-  /** Looks once. */
-  look(): void {
-    const { snapshot, onChange, clock, log } = this.#options;
-    const known = snapshot();
-    if (known === undefined) return;
-    const now = new Date(clock.now()).toISOString();
-    const conditions = hostConditions(this.#facts(known), this.#told, now);
-    if (JSON.stringify(conditions) === JSON.stringify(this.#told)) return;
-    for (const { type, status, reason, message } of conditions) {
-      const before = this.#told.find((condition) => condition.type === type);
-      if (before?.message === message || (before === undefined && status === 'True')) continue;
-      if (status === 'True') log.info({ type, reason }, message);
-      else log.warn({ type, reason }, message);
-    }
-    this.#told = conditions;
-    onChange(conditions);
+  #look(): void {
+    const { onChange, clock } = this.#options;
+    const before = this.#conditions;
+    this.#conditions = hostConditions(this.#facts(), before, new Date(clock.now()).toISOString());
+    if (JSON.stringify(before) === JSON.stringify(this.#conditions)) return;
+    this.#log(before);
+    onChange();
   }
 
-  #facts({ hosts, node, network }: Pick<Snapshot, 'hosts' | 'node' | 'network'>): HostFacts {
-    const { rtnl, configurationDirectory: directory } = this.#options;
-    const families = new Set(network.plans.map(({ cidr }) => cidrFamily(cidr)));
+  #log(before: readonly Condition[]): void {
+    for (const { type, status, reason, message } of this.#conditions) {
+      const known = before.find((condition) => condition.type === type);
+      if (known?.message === message || (known === undefined && status === 'True')) continue;
+      this.#options.log[status === 'True' ? 'info' : 'warn']({ type, reason }, message);
+    }
+  }
+
+  #facts(): HostFacts {
+    const { rtnl, cluster, configurationDirectory: directory } = this.#options;
+    const { node, hosts, plans } = cluster();
+    const families = plans.map(({ family }) => family);
     // A host without an address of a family is for the plan to say, which has a route to make by it.
-    const others = [...hosts.values()]
+    const others = [...hosts]
       .filter(({ meta }) => meta.name !== node)
       .flatMap(({ meta, addresses }) =>
-        [...families].flatMap((family) => {
+        families.flatMap((family) => {
           const address = addresses.find((each) => familyOf(each) === family);
           return address === undefined ? [] : [{ host: meta.name, address }];
         }),
@@ -83,7 +95,7 @@ export class HostChecker {
       chains: forwardChains(),
       hosts: others.map(({ host, address }, index) => ({ host, address, way: ways[index] ?? 'none' })),
       configuration: { directory, files: filesOf(directory) },
-      prefixes: network.plans.map(({ cidr }) => cidr),
+      prefixes: plans.map(({ cidr }) => cidr),
     };
   }
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Address } from '../addr/address.ts';
 import { FakeKubeClient } from '../kube/fake-client.ts';
 import { systemClock } from '../lib/clock.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { HOST_REPORTS, HOSTS } from '../objects/resources.ts';
@@ -46,6 +47,28 @@ void test('Reporter writes exceptions and use once, and again only when they dif
   assert.deepEqual(host.status.exceptions, [
     { namespace: 'a', pod: 'p', uid: 'u', addresses: ['10.1.17.3'], labels: { segment: 'x' } },
   ]);
-  const report = (await client.get(HOST_REPORTS, 'minion1')) as { status: object };
-  assert.deepEqual(report.status, { ...USE, acknowledged: ['u'], conditions: [] });
+  const { reportedAt, ...status } = await statusOf(client);
+  assert.deepEqual(status, { ...USE, acknowledged: ['u'], conditions: [] });
+  assert.ok(Math.abs(Date.parse(reportedAt) - Date.now()) < 60_000);
 });
+
+void test('Reporter writes the HostReport every minute although nothing changes, until it is stopped', async () => {
+  const client = new FakeKubeClient();
+  await client.create(HOSTS, { metadata: { name: 'minion1' } });
+  const clock = new FakeClock(Date.parse('2026-01-01T00:00:00Z'));
+  const reporter = new Reporter({ client, node: 'minion1', clock, log: silentLog });
+  reporter.update(REPORT);
+  const written = (time: string): Promise<boolean> =>
+    waitFor(`the report of ${time}`, async () => (await statusOf(client)).reportedAt === `2026-01-01T${time}.000Z`);
+  await written('00:00:00');
+  await clock.advance(60_000);
+  await written('00:01:00');
+  await clock.advance(60_000);
+  await written('00:02:00');
+  await reporter.stop();
+  assert.equal(clock.sleeping, 0);
+});
+
+async function statusOf(client: FakeKubeClient): Promise<{ reportedAt: string }> {
+  return ((await client.get(HOST_REPORTS, 'minion1')) as { status: { reportedAt: string } }).status;
+}

@@ -21,6 +21,9 @@ export interface Report {
 /** Between two writes of the HostReport, in milliseconds. */
 const REPORT_EVERY_MS = 2_000;
 
+/** After so long the HostReport is written again although nothing changed: who reads it sees that we live. In milliseconds. */
+const HEARTBEAT_MS = 60_000;
+
 /** What a reporter needs. */
 export interface ReporterOptions {
   readonly client: KubeClient;
@@ -42,6 +45,7 @@ export class Reporter {
   #report: Report | undefined;
   #writtenExceptions: string | undefined;
   #writtenRest: string | undefined;
+  #cancelHeartbeat: () => void = () => undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -78,6 +82,7 @@ export class Reporter {
   /** Ends after the writes that are under way. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#cancelHeartbeat();
     await Promise.all([this.#exceptions.stop(), this.#rest.stop()]);
   }
 
@@ -103,8 +108,15 @@ export class Reporter {
     const status = { ...use(), acknowledged, conditions };
     const text = JSON.stringify(status);
     if (text === this.#writtenRest) return;
-    await this.#writeStatus(status);
+    const { clock } = this.#options;
+    await this.#writeStatus({ ...status, reportedAt: new Date(clock.now()).toISOString() });
     this.#writtenRest = text;
+    this.#cancelHeartbeat();
+    if (this.#stop.signal.aborted) return;
+    this.#cancelHeartbeat = clock.after(HEARTBEAT_MS, () => {
+      this.#writtenRest = undefined;
+      this.#rest.markDirty();
+    });
   }
 
   async #writeStatus(status: object): Promise<void> {

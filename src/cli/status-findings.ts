@@ -67,6 +67,9 @@ export interface Observation {
 /** A pod that is older has been reported by its agent, which writes within seconds; in milliseconds. */
 export const REPORT_LATE_MS = 30_000;
 
+/** An agent that lives reports every minute; in milliseconds. */
+const SILENT_MS = 180_000;
+
 const CONTROLLER_LOG = 'read the log of `romana controller`';
 
 function error(about: string, what: string, action: string): Finding {
@@ -169,10 +172,13 @@ function hostFindings({ now, nodes, hosts, reports, pods }: Observation): readon
       return [error(about, 'is missing: the agent of this host has not reported yet', agentLog)];
     const reported = report.use.endpoints + report.use.pool;
     const shown = settledAddresses(host, pods.objects, now);
+    const silentMs = report.reportedAt === undefined ? 0 : now - Date.parse(report.reportedAt);
+    const silent = `is ${Math.round(silentMs / 1_000)} s old: its agent does not run, or does not reach the API server`;
     const stale = `is stale: it counts ${reported} addresses in use, the host's pods have ${shown} and more`;
     return [
+      ...(silentMs > SILENT_MS ? [error(about, silent, agentLog)] : []),
       ...(reported < shown ? [error(about, stale, agentLog)] : []),
-      ...conditionFindings(about, report.conditions, 'its agent looks again every 10 s'),
+      ...conditionFindings(about, report.conditions, 'its agent looks again every 5 s'),
     ];
   });
   return [...unready, ...without, ...unreachable, ...late];

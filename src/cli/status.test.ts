@@ -198,7 +198,14 @@ function blocked(status: 'False' | 'Unknown'): Partial<Observation> {
 
 void test('clusterStatus tells what blocks pods on a host: wrong when it does, a warning when it may', () => {
   const said = 'HostReport/minion1 ForwardingAllowed is';
-  const after = '(ForeignForwardDrop): chain x; its agent looks again every 10 s';
+  const after = '(ForeignForwardDrop): chain x; its agent looks again every 5 s';
   assert.deepEqual(lines(blocked('False')), [`wrong: ${said} False ${after}`]);
   assert.deepEqual(lines(blocked('Unknown')), [`warning: ${said} Unknown ${after}`, 'all is well']);
+});
+
+void test('clusterStatus says that an agent does not report any more', () => {
+  const reports = { objects: [{ ...report(1), reportedAt: CREATED }], unreadable: [] };
+  const now = Date.parse(CREATED);
+  assert.deepEqual(lines({ reports, now: now + 170_000 }), ['all is well']);
+  assert.match(lines({ reports, now: now + 200_000 })[0] ?? '', /^wrong: HostReport\/minion1 is 200 s old: its agent/);
 });

@@ -31,6 +31,8 @@ export interface HostReport {
   /** Names of the releases of ids, as the controller gave them, that this agent has acted on: it means nobody by them any more. */
   readonly acknowledged: readonly string[];
   readonly conditions: readonly Condition[];
+  /** When the agent wrote this, RFC 3339: at least once a minute while it lives. */
+  readonly reportedAt?: string;
   /** Addresses in use on the host: of segments, and of the shared pool. */
   readonly use: { readonly endpoints: number; readonly pool: number };
 }
@@ -66,8 +68,10 @@ export function parseHostReport(json: unknown): Parsed<HostReport> {
   return parseObject(json, { apiVersion: 'romana.io/v1', kind: 'HostReport' }, { nulls: 'error' }, (object, meta) => {
     const status = object.get('status');
     const use = status.get('use');
+    const reportedAt = status.get('reportedAt');
     return {
       meta,
+      ...(reportedAt.absent ? {} : { reportedAt: reportedAt.parsed(parseTimestamp) ?? '' }),
       leases: status.get('leases').list(readLeaseCount),
       acknowledged: status.get('acknowledged').list((item) => item.string()),
       conditions: status.get('conditions').list(readCondition),
