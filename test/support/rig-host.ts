@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -166,6 +166,20 @@ export class RigHost {
     plugin.stdin.end(JSON.stringify({ cniVersion: '1.1.0', name: 'romana', type: 'romana', ...config }));
     await once(plugin, 'close');
     return { status: plugin.exitCode ?? -1, json: said === '' ? {} : (JSON.parse(said) as CniAnswer['json']) };
+  }
+
+  /** Runs a command as a process of the host does, whatever its status. */
+  run(command: readonly [string, ...string[]]): {
+    readonly status: number;
+    readonly stdout: string;
+    readonly stderr: string;
+  } {
+    const { status, stdout, stderr, error } = spawnSync('nsenter', [...this.#enter(), ...command], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    });
+    if (error !== undefined) throw error;
+    return { status: status ?? -1, stdout, stderr };
   }
 
   /** What the kernel and the disk hold of pods: links, routes, neighbours, rules, leases. As text, to be compared. */
