@@ -116,6 +116,15 @@ export class Rig {
     await this.api.client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, annotations } });
   }
 
+  /** Deletes a namespace that has no pods any more, and waits until its Tenant is gone, too. */
+  async deleteNamespace(name: string): Promise<void> {
+    await this.api.client.delete(NAMESPACES, name);
+    await waitFor(`namespace ${name} to go`, async () => {
+      const { items } = await this.api.client.list(TENANTS);
+      return !items.some((item) => (item as { metadata: { name: string } }).metadata.name === name);
+    });
+  }
+
   /** Sets the isolation annotation of a namespace. */
   async isolate(name: string, value: 'on' | 'off'): Promise<void> {
     await this.annotate(name, { [ALPHA_ISOLATION]: value });
@@ -193,15 +202,15 @@ export class Rig {
   }
 
   /**
-   * Waits until all that is in the API server is in force: nobody has anything left to write or to apply. A controller
-   * that is away is not waited for.
+   * Waits until all that is in the API server is in force on `hosts`: nobody has anything left to write or to apply. A
+   * controller that is away is not waited for.
    */
-  async settled(): Promise<void> {
+  async settled(hosts: readonly RigHost[] = this.hosts): Promise<void> {
     await waitFor('everything to be in force', async () => {
       const version = await this.api.version();
       const { controller } = this.api;
       const actedOn = controller === undefined ? version : (controller.actedOn ?? 0);
-      const applied = await Promise.all(this.hosts.map((host) => host.applied()));
+      const applied = await Promise.all(hosts.map((host) => host.applied()));
       const reached = [actedOn, ...applied].every((each) => each >= version);
       if (reached && (await this.api.version()) === version) return true;
       throw new Error(
