@@ -1,11 +1,23 @@
 import { isConflict, isNotFound, type KubeClient } from '../kube/client.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Meta } from '../objects/meta.ts';
-import { apiVersionOf, HOSTS, NAMESPACES, NETWORKS, NODES, TENANTS, type Resource } from '../objects/resources.ts';
+import { parseHostReport } from '../objects/host-report.ts';
+import { parseHost } from '../objects/host.ts';
+import type { Meta, Parsed } from '../objects/meta.ts';
+import {
+  apiVersionOf,
+  HOST_REPORTS,
+  HOSTS,
+  NAMESPACES,
+  NETWORKS,
+  NODES,
+  TENANTS,
+  type Resource,
+} from '../objects/resources.ts';
 import { isJsonObject } from '../objects/field.ts';
 import { claimName, ID_CLAIMS, idClaimToJson, parseIdClaim } from '../objects/id-claim.ts';
 import { networkStatusToJson } from './network-status.ts';
-import { NAMESPACE_UID_ANNOTATION, type Action, type HostSpec } from './state.ts';
+import { isOver } from './releases.ts';
+import { NAMESPACE_UID_ANNOTATION, type Action, type Agents, type HostSpec } from './state.ts';
 
 /** What was written of a list of actions. */
 export interface Applied {
@@ -15,7 +27,7 @@ export interface Applied {
 }
 
 /** The part of the API that writes use. */
-export type WriteClient = Pick<KubeClient, 'get' | 'create' | 'patch' | 'delete'>;
+export type WriteClient = Pick<KubeClient, 'get' | 'list' | 'create' | 'patch' | 'delete'>;
 
 /**
  * Makes the writes, one after the other, until `signal` is aborted. Every one carries what it rests on as a
@@ -29,10 +41,11 @@ export async function applyActions(
 ): Promise<Applied> {
   const done: Action[] = [];
   const outdated: Action[] = [];
+  const agents = new FreshAgents(client);
   for (const action of actions) {
     signal.throwIfAborted();
     try {
-      const current = await applyOne(client, clock, action);
+      const current = (await agents.confirm(action)) && (await applyOne(client, clock, action));
       (current ? done : outdated).push(action);
     } catch (error) {
       if (!isConflict(error) && !isNotFound(error)) {
@@ -42,6 +55,43 @@ export async function applyActions(
     }
   }
   return { done, outdated };
+}
+
+/**
+ * Confirms by the API server itself what an action frees: our copy of who there is may be older than the one of what
+ * they acknowledge. Reads at most once; an acknowledgement is never taken back in the life of a release.
+ */
+class FreshAgents {
+  readonly #client: WriteClient;
+  #agents: Promise<Agents> | undefined;
+
+  constructor(client: WriteClient) {
+    this.#client = client;
+  }
+
+  async confirm(action: Action): Promise<boolean> {
+    if (!('frees' in action) || action.frees === undefined) return true;
+    const releases = [action.frees].flat();
+    if (releases.length === 0) return true;
+    this.#agents ??= this.#read();
+    const agents = await this.#agents;
+    return releases.every((release) => isOver(release, agents));
+  }
+
+  async #read(): Promise<Agents> {
+    const [hosts, reports] = await Promise.all([this.#client.list(HOSTS), this.#client.list(HOST_REPORTS)]);
+    const parsedHosts = hosts.items.map(parseHost);
+    const parsedReports = reports.items.map(parseHostReport);
+    return {
+      hosts: byName(parsedHosts),
+      reports: byName(parsedReports),
+      agentsReadable: [...parsedHosts, ...parsedReports].every(({ ok }) => ok),
+    };
+  }
+}
+
+function byName<T extends { readonly meta: Meta }>(objects: readonly Parsed<T>[]): ReadonlyMap<string, T> {
+  return new Map(objects.flatMap((parsed) => (parsed.ok ? [[parsed.value.meta.name, parsed.value]] : [])));
 }
 
 /** An action in words, for logs: "give tenant id 3 to tenant-a". */

@@ -2,8 +2,9 @@ import { lowestFreeId } from '../addr/ids.ts';
 import { formatPlan, maxSegment, maxTenant } from '../addr/plan.ts';
 import type { Namespace } from '../objects/namespace.ts';
 import type { Network } from '../objects/network.ts';
-import type { Segment, Tenant } from '../objects/tenant.ts';
-import { pooledPlans, segmentIds, tenantIds } from './id-space.ts';
+import type { Tenant } from '../objects/tenant.ts';
+import { assignSegments } from './assign-segments.ts';
+import { pooledPlans, tenantIds } from './id-space.ts';
 import { namedSegments, takesAddress } from './named-segments.ts';
 import type { IdClaim } from '../objects/id-claim.ts';
 import {
@@ -60,64 +61,20 @@ function advance(
   pods: ReadonlySet<string | undefined> | undefined,
   named: ReadonlySet<string>,
 ): Action | undefined {
-  if (tenant.id !== 0) {
-    const segments = nextSegments(network, state, tenant, pods, named);
-    return segments === undefined ? undefined : setTenant(tenant, { id: tenant.id, pooled: false, segments });
-  }
-  const claimed = claims.idOf(tenant);
-  if (claimed !== undefined) {
-    const fresh = { ...tenant, id: claimed };
-    const segments = nextSegments(network, state, fresh, pods, named) ?? tenant.segments;
-    return setTenant(tenant, { id: claimed, pooled: false, segments });
+  const id = tenant.id === 0 ? claims.idOf(tenant) : tenant.id;
+  if (id !== undefined) {
+    const next = assignSegments(network, { ...tenant, id }, { named, pods, agents: state });
+    if (next === undefined && tenant.id === id) return undefined;
+    const { segments, released, frees } = next ?? { ...tenant, frees: [] };
+    return { kind: 'set-tenant', meta: tenant.meta, status: { id, pooled: false, segments, released }, frees };
   }
   // Pods in the pool would keep addresses there that nobody looks for once the namespace has bits of its own.
   if (tenant.pooled && pods !== undefined) return undefined;
   const claim = claims.give(tenant);
   if (claim !== undefined) return claim;
-  return tenant.pooled ? undefined : setTenant(tenant, { id: 0, pooled: true, segments: [] });
-}
-
-function setTenant(tenant: Tenant, status: TenantStatus): Action {
-  return { kind: 'set-tenant', meta: tenant.meta, status };
-}
-
-/**
- * The segments with the newly named ones added; undefined when nothing is to be changed. An id once given stays with
- * its value as long as the Tenant lives: agents may mean its old owner long after its last pod.
- */
-function nextSegments(
-  network: Network,
-  state: ClusterState,
-  tenant: Tenant,
-  pods: ReadonlySet<string | undefined> | undefined,
-  named: ReadonlySet<string>,
-): readonly Segment[] | undefined {
-  const taken = new Set(tenant.segments.map(({ id }) => id));
-  const resting = reportedSegments(state, tenant.id);
-  const range = segmentIds(network);
-  const known = new Map(tenant.segments.map((segment) => [segment.name, segment]));
-  let changed = false;
-  for (const name of [...named].toSorted()) {
-    const before = known.get(name);
-    const waits = before === undefined || (before.id === 0 && !pods?.has(name));
-    const id = waits ? (lowestFreeId(range, { taken, resting }) ?? 0) : before.id;
-    if (id === before?.id) continue;
-    taken.add(id);
-    known.set(name, { name, id });
-    changed = true;
-  }
-  for (const segment of tenant.segments) {
-    if (segment.id === 0 && !named.has(segment.name)) changed = known.delete(segment.name) || changed;
-  }
-  return changed ? [...known.values()] : undefined;
-}
-
-function reportedSegments(state: ClusterState, tenant: number): ReadonlySet<number> {
-  const segments = new Set<number>();
-  for (const { leases } of state.reports.values()) {
-    for (const lease of leases) if (lease.tenant === tenant) segments.add(lease.segment);
-  }
-  return segments;
+  if (tenant.pooled) return undefined;
+  const status = { id: 0, pooled: true, segments: [], released: [] };
+  return { kind: 'set-tenant', meta: tenant.meta, status, frees: [] };
 }
 
 /** Tenants whose namespace is gone with all its pods. Their claims stay until nobody may mean them. */

@@ -297,8 +297,8 @@ void test('R33: assign frees nothing while a report cannot be read, and announce
   assert.ok(claim);
   const released = Array.from({ length: 300 }, (_, i) => ({ ...claim, id: 300 - i, released: true }));
   const claims = new Map(released.map((each) => [`tenant-${each.id}`, each]));
-  const free = (reportsReadable: boolean) =>
-    advanceReleases({ ...api.state(), claims, reportsReadable }).filter(({ kind }) => kind === 'delete-claim').length;
+  const free = (agentsReadable: boolean) =>
+    advanceReleases({ ...api.state(), claims, agentsReadable }).filter(({ kind }) => kind === 'delete-claim').length;
   assert.deepEqual([free(true), free(false)], [300, 0]);
   assert.equal(pendingReleases({ ...api.state(), claims }).length, 256);
 });

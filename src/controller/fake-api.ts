@@ -36,7 +36,7 @@ export class FakeApi extends FakeKubeClient {
       reports: this.read(HOST_REPORTS, parseHostReport),
       claims: this.read(ID_CLAIMS, parseIdClaim),
       unreadable: new Set(),
-      reportsReadable: true,
+      agentsReadable: true,
     };
   }
 

@@ -106,7 +106,7 @@ export class Observer {
       reports: this.#reports.store,
       claims: this.#claims.store,
       unreadable: new Set(this.#decisive().flatMap((reflector) => Array.from(reflector.invalid.keys()))),
-      reportsReadable: this.#reports.invalid.size === 0,
+      agentsReadable: this.#hosts.invalid.size === 0 && this.#reports.invalid.size === 0,
     };
   }
 

@@ -6,7 +6,7 @@ import type { Labels, Meta } from '../objects/meta.ts';
 import type { Namespace } from '../objects/namespace.ts';
 import type { Node } from '../objects/node.ts';
 import type { Pod } from '../objects/pod.ts';
-import type { Segment, Tenant } from '../objects/tenant.ts';
+import type { ReleasedSegment, Segment, Tenant } from '../objects/tenant.ts';
 import type { Policy } from '../policy/model.ts';
 import type { IdClaim, NewClaim } from '../objects/id-claim.ts';
 import type { NetworkStatus, ObservedNetwork } from './network-status.ts';
@@ -14,21 +14,36 @@ import type { NetworkStatus, ObservedNetwork } from './network-status.ts';
 /** The annotation of a Tenant that says which namespace of its name it belongs to: that namespace's uid. */
 export const NAMESPACE_UID_ANNOTATION = 'romana.io/namespace-uid';
 
+/** What decides whether anybody may still act for the old owner of an id: who there is, and what they report. */
+export interface Agents {
+  /** By name. */
+  readonly hosts: ReadonlyMap<string, Host>;
+  /** By name. */
+  readonly reports: ReadonlyMap<string, HostReport>;
+  /** Whether every Host and every HostReport could be read. */
+  readonly agentsReadable: boolean;
+}
+
+/** An id on its way to a new owner. */
+export interface Release {
+  /** As agents acknowledge it (objects/release.ts). */
+  readonly name: string;
+  readonly tenant: number;
+  /** Absent: the tenant's id itself, with all its segments. */
+  readonly segment?: number;
+}
+
 /** What the controller knows of the cluster; maps are by name, pods by namespace/name. */
-export interface ClusterState {
+export interface ClusterState extends Agents {
   readonly network: ObservedNetwork | undefined;
   readonly nodes: ReadonlyMap<string, Node>;
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly pods: ReadonlyMap<string, Pod>;
   readonly policies: readonly Policy[];
-  readonly hosts: ReadonlyMap<string, Host>;
   readonly tenants: ReadonlyMap<string, Tenant>;
-  readonly reports: ReadonlyMap<string, HostReport>;
   readonly claims: ReadonlyMap<string, IdClaim>;
   /** Keys of Nodes, namespaces, pods, Hosts, Tenants and claims that can't be read: what hangs on them stays as it is. */
   readonly unreadable: ReadonlySet<string>;
-  /** Whether every HostReport could be read. */
-  readonly reportsReadable: boolean;
 }
 
 /** What a Host says by its controller. */
@@ -44,6 +59,7 @@ export interface TenantStatus {
   readonly id: number;
   readonly pooled: boolean;
   readonly segments: readonly Segment[];
+  readonly released: readonly ReleasedSegment[];
 }
 
 /** One write to the API server. Where there is a `meta`, its uid and resourceVersion are a precondition. */
@@ -51,13 +67,20 @@ export type Action =
   | { readonly kind: 'create-claim'; readonly claim: NewClaim }
   /** Only once the API server has confirmed that its holder is gone. */
   | { readonly kind: 'release-claim'; readonly claim: IdClaim }
-  | { readonly kind: 'delete-claim'; readonly meta: Meta }
+  /** Where it frees an id, only once the API server has confirmed that nobody means the old owner. */
+  | { readonly kind: 'delete-claim'; readonly meta: Meta; readonly frees?: Release }
   | { readonly kind: 'create-host'; readonly name: string; readonly spec: HostSpec }
   | { readonly kind: 'update-host'; readonly meta: Meta; readonly spec: HostSpec; readonly before: HostSpec }
   /** Only once the API server has confirmed that its Node is gone, or that its name has not claimed its id. */
   | { readonly kind: 'delete-host'; readonly host: Host; readonly because: 'no-node' | 'unclaimed-id' }
   | { readonly kind: 'create-tenant'; readonly namespace: Pick<Meta, 'name' | 'uid'> }
-  | { readonly kind: 'set-tenant'; readonly meta: Meta; readonly status: TenantStatus }
+  /** Where it frees ids of segments, likewise. */
+  | {
+      readonly kind: 'set-tenant';
+      readonly meta: Meta;
+      readonly status: TenantStatus;
+      readonly frees: readonly Release[];
+    }
   /** Only once the API server has confirmed that its namespace is gone. */
   | { readonly kind: 'delete-tenant'; readonly meta: Meta }
   | { readonly kind: 'set-network-status'; readonly network: ObservedNetwork; readonly status: NetworkStatus };

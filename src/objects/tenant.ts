@@ -11,6 +11,13 @@ export interface Segment {
   readonly id: number;
 }
 
+/** A segment id that was taken from its value and goes to another when no agent means the old one any more. */
+export interface ReleasedSegment {
+  readonly id: number;
+  /** Name of the release, which agents acknowledge (release.ts). */
+  readonly release: string;
+}
+
 /** A tenant: a namespace that has, or had, pods. */
 export interface Tenant {
   readonly meta: Meta;
@@ -19,6 +26,7 @@ export interface Tenant {
   /** Whether all its pods get addresses of the shared pool. */
   readonly pooled: boolean;
   readonly segments: readonly Segment[];
+  readonly released: readonly ReleasedSegment[];
 }
 
 function readSegment(field: Field): Segment {
@@ -39,6 +47,10 @@ function readSegments(field: Field): readonly Segment[] {
   return segments;
 }
 
+function readReleased(field: Field): readonly ReleasedSegment[] {
+  return field.list((item) => ({ id: item.get('id').integer(1, MAX_ID), release: item.get('release').string() }));
+}
+
 /** Parses a romana.io/v1 Tenant. Without status it has no ids yet. */
 export function parseTenant(json: unknown): Parsed<Tenant> {
   return parseObject(json, { apiVersion: 'romana.io/v1', kind: 'Tenant' }, { nulls: 'error' }, (object, meta) => {
@@ -47,6 +59,7 @@ export function parseTenant(json: unknown): Parsed<Tenant> {
     const id = idField.integer(0, MAX_ID, 0);
     const pooled = status.get('pooled').boolean(false);
     if (pooled && id !== 0) idField.fail(`must be 0 while pooled, found ${id}`);
-    return { meta, id, pooled, segments: readSegments(status.get('segments')) };
+    const released = readReleased(status.get('released'));
+    return { meta, id, pooled, segments: readSegments(status.get('segments')), released };
   });
 }

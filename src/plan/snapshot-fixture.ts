@@ -135,6 +135,7 @@ function tenantsOf(fixture: Fixture): ReadonlyMap<string, Tenant> {
         id,
         pooled: id === 0,
         segments: Object.entries(segments).map(([segment, number]) => ({ name: segment, id: number })),
+        released: [],
       },
     ]),
   );
