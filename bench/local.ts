@@ -4,8 +4,8 @@ import { parseArgs } from 'node:util';
 import { clusterLayout } from '../src/local/cluster-layout.ts';
 import { nodeProcess } from '../src/local/nodes.ts';
 import { runCommand } from '../src/local/run-command.ts';
+import { type Measured, measuredRows, measuredTable } from './measured.ts';
 import { processTree, proportionalSize } from './process-memory.ts';
-import { median, spread, table } from './statistics.ts';
 
 // The local cluster: how long it takes up and down, and its memory once it is up; and how soon the program answers.
 //   node bench/local.ts [--json FILE] [--rounds N]
@@ -20,14 +20,6 @@ const SIZES = [
 const STARTS = 20;
 const MAX_START = 0.2;
 
-/** One thing measured: its values, and the most that their median may be. */
-interface Measured {
-  readonly what: string;
-  readonly unit: string;
-  readonly values: readonly number[];
-  readonly goal?: number;
-}
-
 const { values } = parseArgs({ options: { json: { type: 'string' }, rounds: { type: 'string', default: '3' } } });
 const rounds = Number(values.rounds);
 
@@ -37,12 +29,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 const measured: Measured[] = [await measureStart()];
 for (const { minions, maxUp } of SIZES) measured.push(...(await measureCluster(minions, maxUp)));
-report(measured);
+const rows = measuredRows(measured);
+process.stdout.write(`Local cluster, ${rounds} rounds\n${measuredTable(rows)}\n`);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ rows }, undefined, 2)}\n`);
 
 async function measureStart(): Promise<Measured> {
   const times: number[] = [];
   for (let n = 0; n < STARTS; n++) times.push(await seconds('--help'));
-  return { what: `romana --help, ${STARTS} times`, unit: 's', values: times, goal: MAX_START };
+  return { what: `romana --help, ${STARTS} times`, unit: 's', values: times, atMost: MAX_START };
 }
 
 async function measureCluster(minions: number, maxUp: number): Promise<readonly Measured[]> {
@@ -60,9 +54,9 @@ async function measureCluster(minions: number, maxUp: number): Promise<readonly 
   }
   const nodes = `1 + ${minions} nodes`;
   return [
-    { what: `${nodes}: local up`, unit: 's', values: ups, goal: maxUp },
+    { what: `${nodes}: local up`, unit: 's', values: ups, atMost: maxUp },
     { what: `${nodes}: local down`, unit: 's', values: downs },
-    { what: `${nodes}: memory (PSS) once up`, unit: 'MiB', values: sizes, goal: MAX_MIB },
+    { what: `${nodes}: memory (PSS) once up`, unit: 'MiB', values: sizes, atMost: MAX_MIB },
   ];
 }
 
@@ -81,19 +75,4 @@ function memoryOf(name: string, minions: number): number {
     return first.pid;
   });
   return processTree(roots).reduce((sum, pid) => sum + proportionalSize(pid), 0) / MIB;
-}
-
-function report(all: readonly Measured[]): void {
-  const rows = all.map((one) => ({
-    ...one,
-    ...spread(one.values),
-    met: one.goal === undefined ? undefined : median(one.values) <= one.goal,
-  }));
-  const cells = rows.map(({ what, unit, min, median, max, goal, met }) => [
-    `${what} (${unit})`,
-    [min, median, max].map((value) => value.toPrecision(3)).join(' '),
-    goal === undefined ? '' : `at most ${goal}: ${met === true ? 'met' : 'not met'}`,
-  ]);
-  process.stdout.write(`Local cluster, ${rounds} rounds\n${table([['', 'min median max', 'goal'], ...cells])}\n`);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ rows }, undefined, 2)}\n`);
 }

@@ -1,0 +1,108 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Caller, type Sandbox } from './cni-call.ts';
+import { type BenchCluster, ROMANA, startCluster } from './cni-cluster.ts';
+import { builtLauncher, linksGone, makeHost, runInside } from './own-host.ts';
+import { processorSeconds, residentBytes } from './process-use.ts';
+import { type Measured, measuredRows, measuredTable } from './measured.ts';
+import { median } from './statistics.ts';
+
+// A node full of pods: what an ADD takes by what it takes on an empty one, how soon a new agent enforces, and what it
+// uses when nothing happens. All of it in namespaces of its own, which end with it.
+//   node bench/node.ts [--json FILE] [--rounds N] [--crowd N] [--idle SECONDS]
+
+const ADDRESS = '192.168.99.10';
+const CALLS = '/run/bench/calls';
+/** ADDs of one round, each of a pod of its own. */
+const PODS = 40;
+const LANES = 8;
+const MAX_ADD_RATIO = 1.2;
+const MAX_START_SECONDS = 1;
+const MAX_IDLE_PERCENT = 0.2;
+/** Reports of use are written 2 s after the last change; then nothing is due. */
+const CALM_MS = 4_000;
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    crowd: { type: 'string', default: '250' },
+    idle: { type: 'string', default: '20' },
+    inside: { type: 'boolean', default: false },
+  },
+});
+const crowd = Number(values.crowd);
+
+if (values.inside) await inside();
+else {
+  builtLauncher();
+  process.exitCode = runInside(fileURLToPath(import.meta.url), process.argv.slice(2));
+}
+
+async function inside(): Promise<void> {
+  makeHost(ADDRESS, PODS + crowd);
+  mkdirSync(CALLS, { recursive: true });
+  const cluster = await startCluster({ pods: PODS, crowd, launcher: builtLauncher(), address: ADDRESS });
+  try {
+    const rows = measuredRows(await measure(cluster));
+    process.stdout.write(`A node with ${crowd} pods, ${values.rounds} rounds\n${measuredTable(rows)}\n`);
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ rows }, undefined, 2)}\n`);
+  } finally {
+    await cluster.stop();
+  }
+}
+
+/** Rounds of empty and full, so that what else the machine does falls on both; the first only warms up. */
+async function measure(cluster: BenchCluster): Promise<readonly Measured[]> {
+  const caller = new Caller(CALLS);
+  const [empty, full, starts]: [number[], number[], number[]] = [[], [], []];
+  const rounds = Number(values.rounds);
+  let use = { percent: Number.NaN, mebibytes: Number.NaN };
+  for (let round = 0; round <= rounds; round++) {
+    const without = await addTime(caller, cluster.pods, 0);
+    caller.together(ROMANA, 'ADD', cluster.crowd, LANES);
+    const withAll = await addTime(caller, cluster.pods, crowd);
+    if (round > 0) {
+      empty.push(without);
+      full.push(withAll);
+      starts.push(await cluster.restartAgent());
+    }
+    if (round === rounds) use = await idleUse(cluster.agent);
+    caller.together(ROMANA, 'DEL', cluster.crowd, LANES);
+    await linksGone();
+    process.stderr.write(`bench/node: ${round === 0 ? 'warm' : `round ${round} of ${rounds}`}\n`);
+  }
+  const ratios = full.map((value, i) => value / (empty[i] ?? Number.NaN));
+  return [
+    { what: 'ADD with none', unit: 'ms', values: empty },
+    { what: `ADD with ${crowd}`, unit: 'ms', values: full },
+    { what: '... by it with none', unit: '', values: ratios, atMost: MAX_ADD_RATIO },
+    { what: 'start of an agent until it enforces', unit: 's', values: starts, atMost: MAX_START_SECONDS },
+    {
+      what: `idle agent over ${values.idle} s, of a core`,
+      unit: '%',
+      values: [use.percent],
+      atMost: MAX_IDLE_PERCENT,
+    },
+    { what: 'resident memory of the agent', unit: 'MiB', values: [use.mebibytes] },
+  ];
+}
+
+/** The median of an ADD, of pods that are taken away again. */
+async function addTime(caller: Caller, pods: readonly Sandbox[], left: number): Promise<number> {
+  const times = pods.map((pod) => caller.alone(ROMANA, 'ADD', pod).ms);
+  caller.together(ROMANA, 'DEL', pods, LANES);
+  await linksGone(left);
+  return median(times);
+}
+
+async function idleUse(pid: number): Promise<{ percent: number; mebibytes: number }> {
+  await setTimeout(CALM_MS);
+  const seconds = Number(values.idle);
+  const before = processorSeconds(pid);
+  await setTimeout(seconds * 1000);
+  const percent = ((processorSeconds(pid) - before) / seconds) * 100;
+  return { percent, mebibytes: residentBytes(pid) / 2 ** 20 };
+}
