@@ -54,26 +54,25 @@ async function inside(): Promise<void> {
   }
 }
 
-/** Rounds of empty and full, so that what else the machine does falls on both; the first only warms up. */
 async function measure(cluster: BenchCluster): Promise<readonly Measured[]> {
   const caller = new Caller(CALLS);
-  const [empty, full, starts]: [number[], number[], number[]] = [[], [], []];
   const rounds = Number(values.rounds);
-  let use = { percent: Number.NaN, mebibytes: Number.NaN };
+  const say = (text: string): void => void process.stderr.write(`bench/node: ${text}\n`);
+  const [empty, full, starts]: [number[], number[], number[]] = [[], [], []];
+  // Empty and full take turns, so that what else the machine does falls on both; the first round only warms up.
   for (let round = 0; round <= rounds; round++) {
     const without = await addTime(caller, cluster.pods, 0);
     caller.together(ROMANA, 'ADD', cluster.crowd, LANES);
     const withAll = await addTime(caller, cluster.pods, crowd);
-    if (round > 0) {
-      empty.push(without);
-      full.push(withAll);
-      starts.push(await cluster.restartAgent());
-    }
-    if (round === rounds) use = await idleUse(cluster.agent);
-    caller.together(ROMANA, 'DEL', cluster.crowd, LANES);
-    await linksGone();
-    process.stderr.write(`bench/node: ${round === 0 ? 'warm' : `round ${round} of ${rounds}`}\n`);
+    if (round > 0) empty.push(without);
+    if (round > 0) full.push(withAll);
+    if (round < rounds) caller.together(ROMANA, 'DEL', cluster.crowd, LANES);
+    if (round < rounds) await linksGone();
+    say(round === 0 ? 'warm' : `round ${round} of ${rounds}`);
   }
+  while (starts.length < rounds) starts.push(await cluster.restartAgent());
+  say('idle');
+  const { percent, mebibytes } = await idleUse(cluster.agent);
   const ratios = full.map((value, i) => value / (empty[i] ?? Number.NaN));
   return [
     { what: 'ADD with none', unit: 'ms', values: empty },
@@ -83,10 +82,10 @@ async function measure(cluster: BenchCluster): Promise<readonly Measured[]> {
     {
       what: `idle agent over ${values.idle} s, of a core`,
       unit: '%',
-      values: [use.percent],
+      values: [percent],
       atMost: MAX_IDLE_PERCENT,
     },
-    { what: 'resident memory of the agent', unit: 'MiB', values: [use.mebibytes] },
+    { what: 'resident memory of the agent', unit: 'MiB', values: [mebibytes] },
   ];
 }
 

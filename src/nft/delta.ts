@@ -172,6 +172,8 @@ function elementsThatDiffer(old: Elements, now: Elements): { gone: string[]; com
   const come: (readonly [string, string])[] = [];
   if (old === now) return { gone, come };
   for (const [key, value] of old) if (now.get(key) !== value) gone.push(key);
+  // Nothing has come when all that is left of the old is all there is now.
+  if (old.size - gone.length === now.size) return { gone, come };
   for (const [key, value] of now) if (old.get(key) !== value) come.push([key, value]);
   return { gone, come };
 }

@@ -1,8 +1,8 @@
 import type { Family } from '../addr/address.ts';
-import { familyOf } from '../addr/address.ts';
 import type { Direction, Policy } from '../policy/model.ts';
 import { chainMatches } from './chain-matches.ts';
 import type { KnownPods, LocalPod } from './known-pods.ts';
+import { leaseTexts } from './lease-texts.ts';
 import { NamePool } from './name-pool.ts';
 import { PeerCompiler } from './peers.ts';
 import type { PeerWatch } from './peers.ts';
@@ -13,7 +13,7 @@ import type { PortNames } from './ports.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import type { Snapshot } from './snapshot.ts';
-import { INTERFACE_PREFIX, quoted } from './spoof.ts';
+import { INTERFACE_PREFIX } from './spoof.ts';
 import { Subjects } from './subjects.ts';
 import type { Standing } from './subjects.ts';
 import type { Tenancy } from './tenancy.ts';
@@ -38,35 +38,28 @@ export interface ForwardInput {
  */
 export function addForward(builder: RulesetBuilder, input: ForwardInput): readonly PeerWatch[] {
   const compiler = new ChainCompiler(builder, input);
-  const maps = new Map<string, Map<string, string>>();
+  const maps = {
+    egress: { 4: new Map<string, string>(), 6: new Map<string, string>() },
+    ingress: { 4: new Map<string, string>(), 6: new Map<string, string>() },
+  };
   const subjects = new Subjects(input.snapshot);
   for (const local of input.known.locals) {
     const standings = standingsOf(subjects, local, input.snapshot.network.segmentLabel);
     for (const direction of DIRECTIONS) {
       const standing = standings[direction];
       if (standing === undefined) continue;
-      const verdict = `jump ${compiler.chainOf(direction, standing, local)}`;
-      for (const address of local.lease.addresses) {
-        const name = `${direction}${familyOf(address)}`;
-        const map = maps.get(name) ?? new Map<string, string>();
-        maps.set(name, map.set(address, verdict));
-      }
+      const verdict = compiler.verdict(direction, standing, local);
+      for (const { address, family } of leaseTexts(local.lease).endpoints)
+        maps[direction][family].set(address, verdict);
     }
   }
   const families = input.snapshot.network.plans.map(({ family }) => family);
-  const interfaces = new Set(input.snapshot.leases.map(({ hostInterface }) => quoted(hostInterface)));
-  builder.set(
-    'self',
-    'ifname . ifname',
-    Array.from(interfaces, (name) => `${name} . ${name}`),
-    {
-      comment: 'a pod and itself, through a Service',
-    },
-  );
+  const selves = input.snapshot.leases.map((lease) => leaseTexts(lease).self);
+  builder.set('self', 'ifname . ifname', selves, { comment: 'a pod and itself, through a Service' });
   for (const direction of DIRECTIONS) {
     for (const family of families) {
-      const elements = maps.get(`${direction}${family}`) ?? new Map<string, string>();
-      builder.verdicts(`${direction}${family}`, family, elements, `pods isolated for ${direction}`);
+      const comment = `pods isolated for ${direction}`;
+      builder.verdicts(`${direction}${family}`, family, maps[direction][family], comment);
     }
   }
   builder.chain('forward', {
@@ -104,11 +97,19 @@ function standingsOf(
   return subjects.of(lease.namespace, { labels, known: 'segment' });
 }
 
+/** What the chain of a standing depends on beside the standing itself. */
+interface StandingKey {
+  readonly key: string;
+  readonly ports: ReturnType<typeof portNames>;
+  /** The jump to its chain, once it is made, when that is the same for all pods. */
+  verdict?: string;
+}
+
 class ChainCompiler {
   readonly #context: ChainContext;
   readonly #peers: PeerCompiler;
-  readonly #chains = new Map<string, string>();
-  readonly #keys = new Map<Standing, { readonly key: string; readonly ports: ReturnType<typeof portNames> }>();
+  readonly #verdicts = new Map<string, string>();
+  readonly #keys = new Map<Standing, StandingKey>();
   readonly watches: PeerWatch[] = [];
 
   constructor(builder: RulesetBuilder, { snapshot, tenancy, known }: ForwardInput) {
@@ -116,26 +117,30 @@ class ChainCompiler {
     this.#peers = new PeerCompiler(snapshot, tenancy, known);
   }
 
-  /** The name of the chain for a pod, made when it is the first one to need it. */
-  chainOf(direction: Direction, standing: Standing, { pod }: LocalPod): string {
-    const { key, ports } = this.#keyOf(direction, standing);
+  /** The jump to the chain for a pod, which is made when it is the first one to need it. */
+  verdict(direction: Direction, standing: Standing, { pod }: LocalPod): string {
+    const of = this.#keyOf(direction, standing);
+    if (of.verdict !== undefined) return of.verdict;
     const names: PortNames = (name, protocol) =>
       (pod?.ports ?? []).filter((p) => p.name === name && p.protocol === protocol).map((p) => p.port);
-    const resolved = ports.map(({ name, protocol }) => ` ${protocol}/${name}=${names(name, protocol).join()}`);
-    const whole = `${key}${resolved.join('')}`;
-    const before = this.#chains.get(whole);
-    if (before !== undefined) return before;
+    const resolved = of.ports.map(({ name, protocol }) => ` ${protocol}/${name}=${names(name, protocol).join()}`);
+    const whole = `${of.key}${resolved.join('')}`;
+    const verdict = this.#verdicts.get(whole) ?? `jump ${this.#makeChain(direction, standing, whole, names)}`;
+    this.#verdicts.set(whole, verdict);
+    if (of.ports.length === 0) of.verdict = verdict;
+    return verdict;
+  }
+
+  #makeChain(direction: Direction, { policies }: Standing, key: string, names: PortNames): string {
     const prefix = direction === 'ingress' ? 'in' : 'eg';
-    const { policies } = standing;
-    const chain = policies.length === 0 ? `${prefix}-isolated` : this.#context.names.name(prefix, whole);
+    const chain = policies.length === 0 ? `${prefix}-isolated` : this.#context.names.name(prefix, key);
     const matches = chainMatches(policies, direction, { peers: this.#peers, plans: this.#context.plans, names });
     this.watches.push(...matches.watches);
     addPolicyChain(this.#context, { name: chain, comment: commentOf(policies), direction }, matches);
-    this.#chains.set(whole, chain);
     return chain;
   }
 
-  #keyOf(direction: Direction, standing: Standing): { key: string; ports: ReturnType<typeof portNames> } {
+  #keyOf(direction: Direction, standing: Standing): StandingKey {
     const before = this.#keys.get(standing);
     if (before !== undefined) return before;
     const names = standing.policies.map(({ source, ref }) => `${source} ${ref.namespace}/${ref.name}`).sort();
@@ -143,7 +148,7 @@ class ChainCompiler {
       direction === 'egress'
         ? []
         : standing.policies.flatMap((policy) => policy.ingress.flatMap((rule) => portNames(rule.ports)));
-    const made = { key: `${direction} ${names.join()}`, ports };
+    const made: StandingKey = { key: `${direction} ${names.join()}`, ports };
     this.#keys.set(standing, made);
     return made;
   }

@@ -68,7 +68,6 @@ class Collector {
   readonly #tenancy: Tenancy;
   readonly #plans: ReadonlyMap<Family, Plan>;
   readonly #byAddress = new Map<Address, KnownAddress>();
-  readonly #slots = new Map<string, Slot>();
 
   constructor(snapshot: Snapshot, tenancy: Tenancy) {
     this.#snapshot = snapshot;
@@ -153,10 +152,7 @@ class Collector {
 
   #slotOf(plan: Plan, pod: KnownPod): Slot {
     const segment = pod.labels.get(this.#snapshot.network.segmentLabel) ?? null;
-    const key = `${plan.family} ${pod.namespace} ${segment === null ? '-' : `=${segment}`}`;
-    const slot = this.#slots.get(key) ?? this.#tenancy.segmentSlot(plan, pod.namespace, segment);
-    this.#slots.set(key, slot);
-    return slot;
+    return this.#tenancy.segmentSlot(plan, pod.namespace, segment);
   }
 }
 

@@ -1,8 +1,9 @@
-import { familyBits, familyOf } from '../addr/address.ts';
+import { familyOf } from '../addr/address.ts';
 import type { Address } from '../addr/address.ts';
 import { cidrFamily } from '../addr/cidr.ts';
 import type { Cidr } from '../addr/cidr.ts';
 import type { HostRanges } from './host-sets.ts';
+import { leaseTexts } from './lease-texts.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Warning } from './warning.ts';
 
@@ -38,11 +39,6 @@ export function desiredRoutes(
     const message = `range ${range} cannot be reached: the node has no IPv${cidrFamily(range)} address`;
     warnings.push({ reason: 'HostUnreachable', object: `Host ${host.meta.name}`, message });
   }
-  for (const { hostInterface, addresses } of snapshot.leases) {
-    for (const address of addresses) {
-      // The whole length of a canonical address: no need to take it apart.
-      routes.push({ kind: 'unicast', dst: `${address}/${familyBits(familyOf(address))}` as Cidr, dev: hostInterface });
-    }
-  }
+  for (const lease of snapshot.leases) for (const { route } of leaseTexts(lease).endpoints) routes.push(route);
   return { routes, warnings };
 }

@@ -23,13 +23,15 @@ export class RulesetBuilder {
     elements: Iterable<string>,
     more: { interval?: boolean; comment?: string } = {},
   ): string {
+    const keys = new Map<string, string>();
+    for (const element of elements) keys.set(element, '');
     return this.#declare(name, {
       kind: 'set',
       type,
       flags: more.interval === true ? ['interval'] : [],
       autoMerge: false,
       ...(more.comment === undefined ? {} : { comment: commentText(more.comment) }),
-      elements: new Map(Array.from(elements, (element) => [element, ''] as const)),
+      elements: keys,
     });
   }
 

@@ -1,3 +1,5 @@
+import type { Family } from '../addr/address.ts';
+import { leaseTexts } from './lease-texts.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -14,13 +16,13 @@ export const INTERFACE_PREFIX = 'roma';
  */
 export function addSpoofCheck(builder: RulesetBuilder, snapshot: Snapshot): void {
   const families = snapshot.network.plans.map(({ family }) => family);
+  const elements: Record<Family, string[]> = { 4: [], 6: [] };
+  for (const lease of snapshot.leases) {
+    for (const { family, element } of leaseTexts(lease).endpoints) elements[family].push(element);
+  }
   for (const family of families) {
-    const elements = snapshot.leases.flatMap(({ hostInterface, addresses }) =>
-      addresses
-        .filter((address) => address.includes(':') === (family === 6))
-        .map((a) => `${quoted(hostInterface)} . ${a}`),
-    );
-    builder.set(`endpoints${family}`, `ifname . ${WORDS[family].type}`, elements, { comment: 'pods of this host' });
+    const type = `ifname . ${WORDS[family].type}`;
+    builder.set(`endpoints${family}`, type, elements[family], { comment: 'pods of this host' });
   }
   builder.chain('raw', {
     hook: { type: 'filter', hook: 'prerouting', priority: 'raw' },
@@ -36,12 +38,6 @@ export function addSpoofCheck(builder: RulesetBuilder, snapshot: Snapshot): void
       `${WORDS[family].ip} saddr @hosts${family} fib saddr . iif oif missing drop`,
     ]),
   });
-}
-
-/** The name of an interface as an element of a set; anything that nft would read otherwise is a bug of the agent. */
-export function quoted(name: string): string {
-  if (!/^[A-Za-z0-9._-]{1,15}$/.test(name)) throw new RangeError(`${JSON.stringify(name)} is no interface of ours`);
-  return `"${name}"`;
 }
 
 /**

@@ -60,7 +60,7 @@ export class Subjects {
   /** What decides about a pod of `namespace`. A namespace that is not known is isolated. */
   of(namespace: string, pod: KnownLabels): Standings {
     const here = this.#namespaces.get(namespace) ?? this.#readNamespace(namespace);
-    const key = `${pod.known} ${JSON.stringify(here.keys.map((name) => pod.labels.get(name) ?? null))}`;
+    const key = classOf(pod, here.keys);
     const before = here.byLabels.get(key);
     if (before !== undefined) return before;
     const isKnown = (label: string): boolean => pod.known === 'all' || label === this.#snapshot.network.segmentLabel;
@@ -102,6 +102,16 @@ export class Subjects {
     this.#namespaces.set(name, read);
     return read;
   }
+}
+
+/** Equal for pods that are alike in the labels `keys`. */
+function classOf({ labels, known }: KnownLabels, keys: readonly string[]): string {
+  let key: string = known;
+  for (const name of keys) {
+    const value = labels.get(name);
+    key += value === undefined ? ' -' : ` ${value.length}:${value}`;
+  }
+  return key;
 }
 
 function standing(

@@ -21,6 +21,12 @@ export interface Owner {
   readonly segment: string | null;
 }
 
+/** What is worked out of one plan and one namespace, once. */
+interface Slots {
+  readonly tenant: Slot;
+  readonly bySegment: Map<string | null, Slot>;
+}
+
 interface TenantIndex {
   readonly tenant: Tenant;
   readonly idOf: ReadonlyMap<string, number>;
@@ -32,6 +38,7 @@ export class Tenancy {
   readonly #byNamespace = new Map<string, TenantIndex>();
   /** null: two Tenants claim the id, so it names neither. */
   readonly #byId = new Map<number, TenantIndex | null>();
+  readonly #slots = new Map<Plan, Map<string, Slots>>();
 
   constructor(tenants: ReadonlyMap<string, Tenant>) {
     for (const [namespace, tenant] of tenants) {
@@ -45,21 +52,19 @@ export class Tenancy {
 
   /** Where pods of `namespace` have their addresses whose segment has an id of its own. */
   tenantSlot(plan: Plan, namespace: string): Slot {
-    const index = this.#byNamespace.get(namespace);
-    if (index === undefined) return UNKNOWN;
-    const { id, pooled } = index.tenant;
-    if (pooled || id > maxTenant(plan)) return POOL;
-    if (id === 0 || this.#byId.get(id) !== index) return UNKNOWN;
-    return { kind: 'bits', tenant: id, segment: 0 };
+    return this.#slotsOf(plan, namespace).tenant;
   }
 
   /** Where pods of `namespace` have their addresses whose segment label is `segment` (null: they have none). */
   segmentSlot(plan: Plan, namespace: string, segment: string | null): Slot {
-    const slot = this.tenantSlot(plan, namespace);
-    if (slot.kind !== 'bits' || segment === null) return slot;
+    const { tenant, bySegment } = this.#slotsOf(plan, namespace);
+    if (tenant.kind !== 'bits' || segment === null) return tenant;
+    const before = bySegment.get(segment);
+    if (before !== undefined) return before;
     const id = this.#byNamespace.get(namespace)?.idOf.get(segment);
-    if (id === undefined) return UNKNOWN;
-    return id === 0 || id > maxSegment(plan) ? POOL : { ...slot, segment: id };
+    const slot = id === undefined ? UNKNOWN : id === 0 || id > maxSegment(plan) ? POOL : { ...tenant, segment: id };
+    bySegment.set(segment, slot);
+    return slot;
   }
 
   /** The segments that a namespace is known to have; null, the pods without the label, is always one. */
@@ -75,6 +80,25 @@ export class Tenancy {
     if (fields.segment === 0) return { namespace, segment: null };
     const segment = index.nameOf.get(fields.segment);
     return segment === undefined ? undefined : { namespace, segment };
+  }
+
+  #slotsOf(plan: Plan, namespace: string): Slots {
+    let byNamespace = this.#slots.get(plan);
+    if (byNamespace === undefined) this.#slots.set(plan, (byNamespace = new Map()));
+    const before = byNamespace.get(namespace);
+    if (before !== undefined) return before;
+    const slots: Slots = { tenant: this.#findTenantSlot(plan, namespace), bySegment: new Map() };
+    byNamespace.set(namespace, slots);
+    return slots;
+  }
+
+  #findTenantSlot(plan: Plan, namespace: string): Slot {
+    const index = this.#byNamespace.get(namespace);
+    if (index === undefined) return UNKNOWN;
+    const { id, pooled } = index.tenant;
+    if (pooled || id > maxTenant(plan)) return POOL;
+    if (id === 0 || this.#byId.get(id) !== index) return UNKNOWN;
+    return { kind: 'bits', tenant: id, segment: 0 };
   }
 }
 
