@@ -28,28 +28,88 @@ export interface NamedPorts {
   readonly elements: ReadonlyMap<Family, readonly string[]>;
 }
 
+/** Ports that many rules open, put together once. */
+class PortUnion {
+  readonly #ranges: PortRange[] = [];
+  #any = false;
+  #merged: PortSet | undefined;
+
+  add(ports: PortSet): void {
+    this.#merged = undefined;
+    if (ports === 'any') this.#any = true;
+    else this.#ranges.push(...ports);
+  }
+
+  get ports(): PortSet {
+    this.#merged ??= this.#any ? 'any' : mergePorts(this.#ranges);
+    return this.#merged;
+  }
+}
+
 /** What the rules of some policies allow in one direction, ordered by the kind of lookup that finds it. */
 export class ChainMatches {
-  /** Ports open to everybody. */
-  open: PortSet = [];
-  readonly shared = new Map<string, SharedPeers>();
-  readonly cidrs = new Map<string, CidrPeers>();
   readonly named = new Map<string, NamedPorts>();
   readonly watches: PeerWatch[] = [];
-  readonly #lookups = new Map<string, Map<Address, PortSet>>();
+  readonly #open = new PortUnion();
+  readonly #shared = new Map<string, Omit<SharedPeers, 'ports'> & { readonly union: PortUnion }>();
+  readonly #cidrs = new Map<string, { readonly ports: PortSet; readonly ranges: CidrLess[] }>();
+  readonly #lookups = new Map<string, Map<Address, PortUnion>>();
+
+  /** Ports open to everybody. */
+  get open(): PortSet {
+    return this.#open.ports;
+  }
+
+  get shared(): readonly SharedPeers[] {
+    return Array.from(this.#shared.values(), ({ key, addresses, union }) => ({ key, addresses, ports: union.ports }));
+  }
+
+  /** By the text of their ports. */
+  get cidrs(): ReadonlyMap<string, CidrPeers> {
+    return this.#cidrs;
+  }
 
   /** The peers that `lookup` finds, with their ports. */
-  lookup(lookup: Lookup, family: Family): ReadonlyMap<Address, PortSet> {
-    return this.#lookups.get(`${lookup}${family}`) ?? new Map<Address, PortSet>();
+  lookup(lookup: Lookup, family: Family): readonly (readonly [Address, PortSet])[] {
+    return Array.from(this.#lookups.get(`${lookup}${family}`) ?? [], ([value, { ports }]) => [value, ports]);
+  }
+
+  /** Whether `lookup` finds anybody. */
+  has(lookup: Lookup, family: Family): boolean {
+    return this.#lookups.has(`${lookup}${family}`);
+  }
+
+  /** Opens `ports` to everybody. */
+  addOpen(ports: PortSet): void {
+    this.#open.add(ports);
   }
 
   /** Opens `ports` to the peers that `lookup` finds by these values. */
   add(lookup: Lookup, family: Family, values: readonly Address[], ports: PortSet): void {
     if (values.length === 0 || ports.length === 0) return;
     const key = `${lookup}${family}`;
-    const map = this.#lookups.get(key) ?? new Map<Address, PortSet>();
-    for (const value of values) map.set(value, joinPorts(map.get(value) ?? [], ports));
+    const map = this.#lookups.get(key) ?? new Map<Address, PortUnion>();
+    for (const value of values) {
+      const union = map.get(value) ?? new PortUnion();
+      union.add(ports);
+      map.set(value, union);
+    }
     this.#lookups.set(key, map);
+  }
+
+  /** Opens `ports` to the peers of a set that all chains share; equal keys stand for equal addresses. */
+  addShared(key: string, addresses: SharedPeers['addresses'], ports: PortSet): void {
+    const before = this.#shared.get(key) ?? { key, addresses, union: new PortUnion() };
+    before.union.add(ports);
+    this.#shared.set(key, before);
+  }
+
+  /** Opens `ports` to what `peer` holds. */
+  addCidr(peer: CidrLess, ports: PortSet): void {
+    const key = portsKey(ports);
+    const before = this.#cidrs.get(key);
+    if (before === undefined) this.#cidrs.set(key, { ports, ranges: [peer] });
+    else before.ranges.push(peer);
   }
 }
 
@@ -87,13 +147,12 @@ function addRule(
 ): void {
   if (ports.length === 0) return;
   if (rule.peers === 'any') {
-    matches.open = joinPorts(matches.open, ports);
+    matches.addOpen(ports);
     return;
   }
   for (const peer of rule.peers) {
     if (peer.kind === 'cidr') {
-      const key = portsKey(ports);
-      matches.cidrs.set(key, { ports, ranges: [...(matches.cidrs.get(key)?.ranges ?? []), peer] });
+      matches.addCidr(peer, ports);
       continue;
     }
     const compiled = by.peers.compile(peer.selection);
@@ -107,9 +166,7 @@ function addRule(
       if (compiled.shared === undefined) matches.add('address', family, found.exact, ports);
       else exact.set(family, found.exact);
     }
-    if (compiled.shared === undefined) continue;
-    const before = matches.shared.get(compiled.shared)?.ports ?? [];
-    matches.shared.set(compiled.shared, { key: compiled.shared, addresses: exact, ports: joinPorts(before, ports) });
+    if (compiled.shared !== undefined) matches.addShared(compiled.shared, exact, ports);
   }
 }
 
@@ -129,10 +186,4 @@ function mapsAsLists(_key: string, value: unknown): unknown {
 
 function noNames(): readonly number[] {
   return [];
-}
-
-function joinPorts(a: PortSet, b: PortSet): PortSet {
-  if (a === 'any' || b === 'any') return 'any';
-  if (a.length === 0) return b;
-  return mergePorts([...a, ...b] as readonly PortRange[]);
 }

@@ -51,9 +51,8 @@ class ChainWriter {
   }
 
   rules(): readonly string[] {
-    if (this.#matches.open !== 'any' && this.#matches.open.length > 0) {
-      this.#allow(`${PORT} @${this.#portsSet(this.#matches.open)}`);
-    }
+    const { open } = this.#matches;
+    if (open !== 'any' && open.length > 0) this.#allow(`${PORT} @${this.#portsSet(open)}`);
     for (const { family } of this.#context.plans) {
       this.#allowLookup('address', family, this.#peer(family));
       this.#allowShared(family);
@@ -83,7 +82,7 @@ class ChainWriter {
   /** Bits mean something only inside the range of an assigned host (R32), and where they say what labels say. */
   #allowMasked(plan: Plan): void {
     const { family } = plan;
-    const lookups = (['segment', 'tenant'] as const).filter((kind) => this.#matches.lookup(kind, family).size > 0);
+    const lookups = (['segment', 'tenant'] as const).filter((kind) => this.#matches.has(kind, family));
     if (lookups.length === 0) return;
     const peer = this.#peer(family);
     this.#rules.push(`${peer} != @hosts${family} drop`, `${peer} @exceptions${family} drop`);
@@ -117,7 +116,7 @@ class ChainWriter {
   }
 
   #allowShared(family: Family): void {
-    for (const { key, addresses, ports } of this.#matches.shared.values()) {
+    for (const { key, addresses, ports } of this.#matches.shared) {
       const name = `${this.#context.names.name('peers', key)}-${family}`;
       if (!this.#context.builder.has(name)) {
         this.#context.builder.set(name, WORDS[family].type, addresses.get(family) ?? [], { comment: key });
