@@ -225,9 +225,11 @@ export class Observer {
 
   /** Drops pods that neither the API server nor a lease knows any more. */
   #forget(leases: readonly Lease[]): void {
+    const present = this.pods.store;
+    if (this.#seen.size === present.size) return; // those that are present are all seen
     const held = new Set(leases.map((lease) => lease.uid));
-    const present = new Set([...this.pods.store.values()].map((pod) => pod.meta.uid));
-    for (const uid of this.#seen.keys()) if (!held.has(uid) && !present.has(uid)) this.#seen.delete(uid);
+    const uids = new Set(Array.from(present.values(), (pod) => pod.meta.uid));
+    for (const uid of this.#seen.keys()) if (!held.has(uid) && !uids.has(uid)) this.#seen.delete(uid);
   }
 
   #policy(demo: DemoPolicy): Policy {

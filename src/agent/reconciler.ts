@@ -162,8 +162,14 @@ export class Reconciler {
   }
 
   #turned(before: { ruleset: Ruleset; snapshot: Snapshot }, ruleset: Ruleset, snapshot: Snapshot): boolean {
-    const earlier = new Set(before.snapshot.leases.flatMap(({ addresses }) => addresses) as string[]);
-    const now = new Set(snapshot.leases.flatMap(({ addresses }) => addresses) as string[]);
-    return mayTurnVerdicts(before.ruleset, ruleset, (address) => earlier.has(address) && now.has(address));
+    // Hardly ever asked for: pods that come and go differ, the others do not.
+    const held = lazily(() => new Set(before.snapshot.leases.flatMap(({ addresses }) => addresses) as string[]));
+    const holds = lazily(() => new Set(snapshot.leases.flatMap(({ addresses }) => addresses) as string[]));
+    return mayTurnVerdicts(before.ruleset, ruleset, (address) => held().has(address) && holds().has(address));
   }
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }

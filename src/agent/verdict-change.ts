@@ -27,7 +27,7 @@ export function mayTurnVerdicts(before: Ruleset, after: Ruleset, stayed: (addres
 }
 
 function elementsDiffer(before: NftSet, after: NftSet, counts: (key: string) => boolean): boolean {
-  for (const [key, value] of after.elements) if (counts(key) && before.elements.get(key) !== value) return true;
-  for (const key of before.elements.keys()) if (counts(key) && !after.elements.has(key)) return true;
+  for (const [key, value] of after.elements) if (before.elements.get(key) !== value && counts(key)) return true;
+  for (const key of before.elements.keys()) if (!after.elements.has(key) && counts(key)) return true;
   return false;
 }
