@@ -49,7 +49,7 @@ export function cniReport({ rounds, floorMs }: RaceResult, ours: string, peers: 
     const mine = of(ours, key);
     const compared = peers.map((name) => {
       const theirs = of(name, key);
-      const ratio = ratios(mine, theirs);
+      const ratio = spread(ratios(mine, theirs));
       const met = goal === undefined ? undefined : less ? ratio.median <= goal : ratio.median >= goal;
       return { name, values: spread(theirs), ratio, met };
     });

@@ -2,12 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Caller, type Sandbox } from './cni-call.ts';
+import { Caller } from './cni-call.ts';
 import { type BenchCluster, ROMANA, startCluster } from './cni-cluster.ts';
 import { builtLauncher, linksGone, makeHost, runInside } from './own-host.ts';
 import { processorSeconds, residentBytes } from './process-use.ts';
 import { type Measured, measuredRows, measuredTable } from './measured.ts';
-import { median } from './statistics.ts';
+import { median, ratios } from './statistics.ts';
 
 // A node full of pods: what an ADD takes by what it takes on an empty one, how soon a new agent enforces, and what it
 // uses when nothing happens. All of it in namespaces of its own, which end with it.
@@ -58,12 +58,12 @@ async function measure(cluster: BenchCluster): Promise<readonly Measured[]> {
   const caller = new Caller(CALLS);
   const rounds = Number(values.rounds);
   const say = (text: string): void => void process.stderr.write(`bench/node: ${text}\n`);
-  const [empty, full, starts]: [number[], number[], number[]] = [[], [], []];
+  const [empty, full, starts]: [Adds[], Adds[], number[]] = [[], [], []];
   // Empty and full take turns, so that what else the machine does falls on both; the first round only warms up.
   for (let round = 0; round <= rounds; round++) {
-    const without = await addTime(caller, cluster.pods, 0);
+    const without = await addPods(caller, cluster, 0);
     caller.together(ROMANA, 'ADD', cluster.crowd, LANES);
-    const withAll = await addTime(caller, cluster.pods, crowd);
+    const withAll = await addPods(caller, cluster, crowd);
     if (round > 0) empty.push(without);
     if (round > 0) full.push(withAll);
     if (round < rounds) caller.together(ROMANA, 'DEL', cluster.crowd, LANES);
@@ -73,28 +73,34 @@ async function measure(cluster: BenchCluster): Promise<readonly Measured[]> {
   while (starts.length < rounds) starts.push(await cluster.restartAgent());
   say('idle');
   const { percent, mebibytes } = await idleUse(cluster.agent);
-  const ratios = full.map((value, i) => value / (empty[i] ?? Number.NaN));
+  const byEmpty = (of: (adds: Adds) => number): Measured['values'] => ratios(full.map(of), empty.map(of));
   return [
-    { what: 'ADD with none', unit: 'ms', values: empty },
-    { what: `ADD with ${crowd}`, unit: 'ms', values: full },
-    { what: '... by it with none', unit: '', values: ratios, atMost: MAX_ADD_RATIO },
+    { what: 'ADD with none', unit: 'ms', values: empty.map(({ ms }) => ms) },
+    { what: `ADD with ${crowd}`, unit: 'ms', values: full.map(({ ms }) => ms) },
+    { what: '... by it with none', unit: '', values: byEmpty(({ ms }) => ms), atMost: MAX_ADD_RATIO },
+    { what: '... processor time of the agent by it with none', unit: '', values: byEmpty(({ agentMs }) => agentMs) },
     { what: 'start of an agent until it enforces', unit: 's', values: starts, atMost: MAX_START_SECONDS },
-    {
-      what: `idle agent over ${values.idle} s, of a core`,
-      unit: '%',
-      values: [percent],
-      atMost: MAX_IDLE_PERCENT,
-    },
+    { what: `idle agent over ${values.idle} s, of a core`, unit: '%', values: [percent], atMost: MAX_IDLE_PERCENT },
     { what: 'resident memory of the agent', unit: 'MiB', values: [mebibytes] },
   ];
 }
 
-/** The median of an ADD, of pods that are taken away again. */
-async function addTime(caller: Caller, pods: readonly Sandbox[], left: number): Promise<number> {
+/** What ADDs of one round took. */
+interface Adds {
+  /** The median of a call, in milliseconds. */
+  readonly ms: number;
+  /** Processor time of the agent for each, in milliseconds. */
+  readonly agentMs: number;
+}
+
+/** Adds the pods, one after the other, beside `beside` others, and takes them away again. */
+async function addPods(caller: Caller, { agent, pods }: BenchCluster, beside: number): Promise<Adds> {
+  const before = processorSeconds(agent);
   const times = pods.map((pod) => caller.alone(ROMANA, 'ADD', pod).ms);
+  const agentMs = ((processorSeconds(agent) - before) * 1000) / pods.length;
   caller.together(ROMANA, 'DEL', pods, LANES);
-  await linksGone(left);
-  return median(times);
+  await linksGone(beside);
+  return { ms: median(times), agentMs };
 }
 
 async function idleUse(pid: number): Promise<{ percent: number; mebibytes: number }> {

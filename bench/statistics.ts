@@ -20,9 +20,9 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /** How ours compares to theirs, round by round: below 1 where less is better means that ours is better. */
-export function ratios(ours: readonly number[], theirs: readonly number[]): Spread {
+export function ratios(ours: readonly number[], theirs: readonly number[]): readonly number[] {
   if (ours.length !== theirs.length) throw new RangeError('ratios need as many rounds of one as of the other');
-  return spread(ours.map((value, i) => value / (theirs[i] ?? Number.NaN)));
+  return ours.map((value, i) => value / (theirs[i] ?? Number.NaN));
 }
 
 /** Rows as text in columns: the first to the left, the others to the right. */
