@@ -57,7 +57,6 @@ async function inside(): Promise<void> {
 async function measure(cluster: BenchCluster): Promise<readonly Measured[]> {
   const caller = new Caller(CALLS);
   const rounds = Number(values.rounds);
-  const say = (text: string): void => void process.stderr.write(`bench/node: ${text}\n`);
   const [empty, full, starts]: [Adds[], Adds[], number[]] = [[], [], []];
   // Empty and full take turns, so that what else the machine does falls on both; the first round only warms up.
   for (let round = 0; round <= rounds; round++) {
@@ -83,6 +82,10 @@ async function measure(cluster: BenchCluster): Promise<readonly Measured[]> {
     { what: `idle agent over ${values.idle} s, of a core`, unit: '%', values: [percent], atMost: MAX_IDLE_PERCENT },
     { what: 'resident memory of the agent', unit: 'MiB', values: [mebibytes] },
   ];
+}
+
+function say(text: string): void {
+  process.stderr.write(`bench/node: ${text}\n`);
 }
 
 /** What ADDs of one round took. */

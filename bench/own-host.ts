@@ -62,7 +62,9 @@ export function run(command: string, ...args: readonly string[]): string {
 
 /** Waits until all links of pods are gone but `left`: the kernel takes ours away after the answer. */
 export async function linksGone(left = 0): Promise<void> {
-  const ofPods = (): number =>
-    readdirSync('/proc/sys/net/ipv4/conf').filter((name) => /^(?:roma|veth)/.test(name)).length;
-  await waitFor('the links of pods to be gone', () => ofPods() <= left, { timeoutMs: GONE_MS });
+  await waitFor('the links of pods to be gone', () => linksOfPods() <= left, { timeoutMs: GONE_MS });
+}
+
+function linksOfPods(): number {
+  return readdirSync('/proc/sys/net/ipv4/conf').filter((name) => /^(?:roma|veth)/.test(name)).length;
 }

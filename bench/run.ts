@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 
 // Everything that is measured, one after the other, and one file of JSON with all of it.
 //   node bench/run.ts [--json FILE] [--rounds N] [--ups N]
-// --rounds is for the CNI calls, --ups for the local cluster.
+// --rounds is for the CNI calls and the full node, --ups for the local cluster.
 
 const { values } = parseArgs({
   options: {
@@ -26,10 +26,12 @@ try {
   process.stdout.write(`${machine.cpus} CPUs (${machine.model}), Linux ${machine.kernel}, ${load(loadBefore)}\n\n`);
   const cni = await measure('cni', values.rounds);
   process.stdout.write('\n');
+  const node = await measure('node', values.rounds);
+  process.stdout.write('\n');
   const local = await measure('local', values.ups);
   const loadAfter = loadavg();
   process.stdout.write(`\n${load(loadAfter)} at the end\n`);
-  if (values.json !== undefined) save(values.json, { machine, loadBefore, cni, local, loadAfter });
+  if (values.json !== undefined) save(values.json, { machine, loadBefore, cni, node, local, loadAfter });
 } finally {
   rmSync(folder, { recursive: true });
 }
