@@ -15,6 +15,7 @@ interface Options {
   readonly address: readonly string[];
   readonly controlPlane?: true;
   readonly after?: string;
+  readonly bootId: string;
   readonly nginx?: string;
   readonly logLevel: string;
 }
@@ -30,17 +31,25 @@ export function command(): Command {
     .requiredOption('--address <address>', "the Node's InternalIP, once a family", collect, [])
     .option('--control-plane', 'taints the Node so that pods are scheduled elsewhere')
     .option('--after <node>', 'registers when this Node has, so that host ids follow the order')
+    .requiredOption('--boot-id <file>', 'holds another text at each boot of the node')
     .option('--nginx <directory>', "where Debian's nginx is unpacked")
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
       const { log, signal } = startDaemon('runtime', options.logLevel);
       const { connection, token } = parseOwnKubeconfig(readFileSync(options.kubeconfig, 'utf8'));
       const client = new HttpKubeClient(connection);
+      const leave = new AbortController();
+      // As inits are told that the power is about to fail.
+      process.once('SIGPWR', () => {
+        log.info({ signal: 'SIGPWR' }, 'ends all pods, since the node goes off');
+        leave.abort();
+      });
       await runRuntime({
         node: options.node,
         addresses: options.address,
         controlPlane: options.controlPlane === true,
         after: options.after,
+        bootId: readFileSync(options.bootId, 'utf8').trim(),
         client,
         token,
         nginx: options.nginx,
@@ -49,6 +58,7 @@ export function command(): Command {
         clock: systemClock,
         log,
         signal,
+        leave: leave.signal,
       });
       await client.close();
       // A CNI call that is under way ends by itself; nothing here waits for it.

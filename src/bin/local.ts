@@ -11,6 +11,7 @@ import {
   BASE_DIRECTORIES,
   clusterLayout,
   type ClusterLayout,
+  type NodeLayout,
   parseClusterName,
   parseMinions,
 } from '../local/cluster-layout.ts';
@@ -19,9 +20,12 @@ import { readState, recordedLayout } from '../local/cluster-state.ts';
 import { down } from '../local/down.ts';
 import { exec, parsePodName } from '../local/exec.ts';
 import { clusterPlans, networkObject } from '../local/install-objects.ts';
+import { isOn } from '../local/nodes.ts';
 import { parseOwnKubeconfig } from '../local/pki.ts';
+import { powerOff } from '../local/power-off.ts';
+import { powerOn } from '../local/power-on.ts';
 import { servicesOf } from '../local/services.ts';
-import { shell } from '../local/shell.ts';
+import { findNode, shell } from '../local/shell.ts';
 import { clusterStatus, formatStatus } from '../local/status.ts';
 import { up } from '../local/up.ts';
 
@@ -53,10 +57,7 @@ export function command(): Command {
   const named = (name: string, description: string): Command =>
     local.command(name).description(description).option('--name <name>', 'name of the cluster', DEFAULT_NAME);
   const ofRunning = (name: string, description: string): Command =>
-    local
-      .command(name)
-      .description(description)
-      .option('--name <name>', `name of the cluster; without it ${DEFAULT_NAME}, else the only one that runs`);
+    withRunning(local.command(name).description(description));
 
   named('up', 'Brings a cluster up; does nothing if it is up.')
     .option('--minions <number>', 'minions beside the master, 1 to 4')
@@ -73,6 +74,7 @@ export function command(): Command {
   ofRunning('status', 'Shows nodes, processes, addresses and pods; status 0 when all is well.').action(
     (options: Running) => guarded(() => runStatus(options)),
   );
+  addNodeCommands(local.command('node').description('Switches a node off and on, as a person at the machine could.'));
   ofRunning('kubeconfig', 'Prints the kubeconfig for people on this machine.').action((options: Running) =>
     guarded(async () => {
       process.stdout.write(readFileSync((await running(options)).kubeconfig, 'utf8'));
@@ -110,6 +112,62 @@ export function command(): Command {
   return local;
 }
 
+function withRunning(command: Command): Command {
+  return command.option(
+    '--name <name>',
+    `name of the cluster; without it ${DEFAULT_NAME}, else the only one that runs`,
+  );
+}
+
+function addNodeCommands(parent: Command): void {
+  const add = (name: string, description: string, run: (target: Target) => Promise<string>): void => {
+    withRunning(parent.command(name).description(description).argument('<node>', 'master, minion1, ...')).action(
+      (node: string, options: Running) => guarded(() => runOnNode(node, options, run)),
+    );
+  };
+  add('stop', 'Shuts a node down: its pods get SIGTERM and their grace, then its services end.', async (target) =>
+    turnOff(target, 'shutdown'),
+  );
+  add('kill', 'Cuts the power of a node: nothing ends in order, and only /var/lib and /var/log are kept.', (target) =>
+    turnOff(target, 'cut'),
+  );
+  add('start', 'Boots a node that is off, and waits until it is Ready; its pods run again.', turnOn);
+}
+
+/** A node that one of the node commands is about. */
+interface Target {
+  readonly layout: ClusterLayout;
+  readonly node: NodeLayout;
+}
+
+async function runOnNode(name: string, options: Running, run: (target: Target) => Promise<string>): Promise<number> {
+  needRoot();
+  const layout = await running(options);
+  const node = findNode(layout, name);
+  const done = await locked(layout, () => run({ layout, node }));
+  process.stdout.write(`${node.name} of cluster '${layout.name}' ${done}\n`);
+  return 0;
+}
+
+async function turnOff({ layout, node }: Target, how: 'shutdown' | 'cut'): Promise<string> {
+  const was = isOn(node);
+  await powerOff(layout, node, how);
+  return was ? 'is off' : 'was off already';
+}
+
+async function turnOn({ layout, node }: Target): Promise<string> {
+  const { signal, seconds } = interruptible();
+  const booted = await powerOn({
+    layout,
+    nodes: [node],
+    checkout: CHECKOUT,
+    connect: connectTo,
+    signal,
+    readyMs: READY_MS,
+  });
+  return booted.length === 0 ? 'was on already' : `is Ready after ${seconds()}`;
+}
+
 interface UpWords extends Named {
   readonly minions?: string;
   readonly plan: readonly string[];
@@ -125,11 +183,7 @@ async function runUp(options: UpWords): Promise<number> {
     options.minions === undefined ? (recorded?.minions ?? DEFAULT_MINIONS) : checked(parseMinions(options.minions));
   const planTexts = options.plan.length === 0 && recorded?.complete === true ? recorded.plans : plans.map(formatPlan);
   const layout = clusterLayout(name, minions);
-  const abort = new AbortController();
-  const interrupt = (): void => abort.abort(new Error('interrupted'));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  const began = performance.now();
-  const seconds = (): string => `${((performance.now() - began) / 1000).toFixed(1)} s`;
+  const { signal, seconds } = interruptible();
   const namespaces = await installedNamespaces();
   const outcome = await locked(layout, () =>
     up({
@@ -139,16 +193,29 @@ async function runUp(options: UpWords): Promise<number> {
       namespaces,
       checkout: CHECKOUT,
       services: (node) => servicesOf(node, CHECKOUT, findNginx()),
-      connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
+      connect: connectTo,
       owner: { uid: Number(process.env['SUDO_UID'] ?? 0), gid: Number(process.env['SUDO_GID'] ?? 0) },
       progress: (step) => process.stderr.write(`[${seconds()}] ${step}\n`),
-      signal: abort.signal,
+      signal,
       readyMs: READY_MS,
     }),
   );
   const what = `cluster '${name}': master and ${minions} ${minions === 1 ? 'minion' : 'minions'}`;
   process.stdout.write(outcome === 'already' ? `${what}, was up already\n` : `${what}, up in ${seconds()}\n`);
   return 0;
+}
+
+/** What ends a long wait, and how long it has taken. */
+function interruptible(): { readonly signal: AbortSignal; readonly seconds: () => string } {
+  const abort = new AbortController();
+  const interrupt = (): void => abort.abort(new Error('interrupted'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  const began = performance.now();
+  return { signal: abort.signal, seconds: () => `${((performance.now() - began) / 1000).toFixed(1)} s` };
+}
+
+function connectTo(kubeconfigFile: string): HttpKubeClient {
+  return new HttpKubeClient(parseOwnKubeconfig(readFileSync(kubeconfigFile, 'utf8')).connection);
 }
 
 async function runDown(options: Named): Promise<number> {
@@ -162,7 +229,7 @@ async function runDown(options: Named): Promise<number> {
 async function runStatus(options: Running): Promise<number> {
   needRoot();
   const layout = await running(options);
-  const client = new HttpKubeClient(parseOwnKubeconfig(readFileSync(layout.kubeconfig, 'utf8')).connection);
+  const client = connectTo(layout.kubeconfig);
   try {
     const status = await clusterStatus(layout, client);
     process.stdout.write(formatStatus(layout.name, status));

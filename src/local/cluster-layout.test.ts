@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterLayout, parseClusterName, parseMinions } from './cluster-layout.ts';
-import { fabricBatch, namespacesOf, nodeBatch } from './fabric.ts';
+import { cableBatch, fabricBatch, namespacesOf, nodeBatch } from './fabric.ts';
 
 test('clusterLayout gives the master .10 and minion N .10+N, and network namespaces by the cluster name', () => {
   const layout = clusterLayout('x', 2);
@@ -31,22 +31,24 @@ test('parseMinions takes 1 to 4', () => {
   );
 });
 
-test('fabricBatch and nodeBatch are what a person would type for ip -batch', () => {
+test('fabricBatch, cableBatch and nodeBatch are what a person would type for ip -batch', () => {
   const layout = clusterLayout('x', 1);
   assert.equal(
-    fabricBatch(layout),
+    fabricBatch(),
     `link add br0 type bridge forward_delay 0 mcast_snooping 0
 addr add 192.168.99.1/24 dev br0
 addr add fd00:99::1/64 dev br0 nodad
 link set br0 up
-link add name master type veth peer name eth0 netns x-master
-link set dev master master br0 up
-link add name minion1 type veth peer name eth0 netns x-minion1
-link set dev minion1 master br0 up
 `,
   );
   const minion = layout.nodes[1];
   assert.ok(minion);
+  assert.equal(
+    cableBatch(minion),
+    `link add name minion1 type veth peer name eth0 address 02:00:c0:a8:63:0b netns x-minion1
+link set dev minion1 master br0 up
+`,
+  );
   assert.equal(
     nodeBatch(minion),
     `addr add 192.168.99.11/24 dev eth0

@@ -31,6 +31,8 @@ export interface NodeLayout {
   readonly netns: string;
   /** Its addresses on the fabric, IPv4 first. */
   readonly addresses: readonly string[];
+  /** Of its interface on the fabric: the same at each start, as a machine's is. */
+  readonly mac: string;
   /** Its files on the machine. */
   readonly directory: string;
   /** Holds "PID START_TIME" of its process 1, as the machine sees it. */
@@ -88,6 +90,8 @@ export function clusterLayout(name: string, minions: number, base: BaseDirectori
       after: number === 0 ? undefined : nameOfNode(number - 1),
       netns: `${name}-${nodeName}`,
       addresses: [`192.168.99.${10 + number}`, `fd00:99::${10 + number}`],
+      // Locally administered (IEEE 802), and the bytes of the IPv4 address.
+      mac: `02:00:c0:a8:63:${(10 + number).toString(16).padStart(2, '0')}`,
       directory: `${libDirectory}/nodes/${nodeName}`,
       pidFile: `${runDirectory}/${nodeName}.pid`,
     };

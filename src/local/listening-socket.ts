@@ -9,12 +9,18 @@ export interface ListeningSocket {
   close(): void;
 }
 
-/** Opens a socket on a free port of 127.0.0.1, in the network namespace of this process. */
-export async function openListeningSocket(): Promise<ListeningSocket> {
+/**
+ * Opens a socket on a port of 127.0.0.1, a free one for 0, in the network namespace of this process.
+ *
+ * @throws Error when somebody else has the port.
+ */
+export async function openListeningSocket(port = 0): Promise<ListeningSocket> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+    server.once('error', (cause) =>
+      reject(new Error(`can't open 127.0.0.1:${port} for the API server: ${cause.message}`, { cause })),
+    );
+    server.listen(port, '127.0.0.1', resolve);
   });
   const address = server.address();
   // Node has no public way to hand a listening socket to a program that is not Node; its handle knows the number.

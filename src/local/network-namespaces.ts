@@ -22,7 +22,7 @@ export async function removeNetworkNamespaces(directory: string, names: readonly
     names.map(async (name) => {
       const file = `${directory}/${name}`;
       if (!existsSync(file)) return;
-      if (isMountPoint(file)) await runCommand('umount', [file]);
+      if (networkNamespaceExists(file)) await runCommand('umount', [file]);
       rmSync(file, { force: true });
     }),
   );
@@ -33,8 +33,9 @@ export async function removeNetworkNamespaces(directory: string, names: readonly
   }
 }
 
-function isMountPoint(path: string): boolean {
+/** Whether a network namespace is mounted on the file. */
+export function networkNamespaceExists(file: string): boolean {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
-    .some((line) => line.split(' ')[4] === path);
+    .some((line) => line.split(' ')[4] === file);
 }

@@ -51,11 +51,15 @@ cp $home/hosts /etc/hosts
 rm -rf /etc/cni/net.d /opt/cni/bin /etc/romana
 mkdir -p /etc/cni/net.d /opt/cni/bin /run/netns /run/lock /var/log/romana
 mv $home/conf /etc/romana
+cp /proc/sys/kernel/random/uuid $home/boot-id
 
-# Keeps one service running, its output in /var/log/romana; ends with it once asked to.
+# Keeps one service running, its output in /var/log/romana; ends with it once asked to. A line of === in the log begins
+# each life of the node.
 supervise() { # SERVICE
   service=$1 child='' stopping=''
   trap 'stopping=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
+  trap 'stopping=1; [ -z "$child" ] || kill -PWR "$child" 2>/dev/null' PWR
+  echo "=== $name boots" >> "/var/log/romana/$service.log"
   while [ -z "$stopping" ]; do
     sh "$home/services/$service" >> "/var/log/romana/$service.log" 2>&1 < /dev/null &
     child=$!
@@ -72,20 +76,29 @@ supervise() { # SERVICE
   done
 }
 
-supervisors=''
+supervisors='' runtime=''
 for script in "$home/services"/*; do
   supervise "${script##*/}" &
   supervisors="$supervisors $!"
+  [ "${script##*/}" != runtime ] || runtime=$!
 done
 
 # The listening socket of the API server is its supervisor's now.
 exec 3<&-
 
+# SIGTERM ends the services, and with them everything. SIGPWR is for an orderly shutdown: the runtime ends the pods
+# first, by SIGTERM and their grace.
 stopped=''
-# shellcheck disable=SC2086 # a list of pids
-trap 'stopped=1; kill -TERM $supervisors 2>/dev/null' TERM
+trap 'stopped=TERM' TERM
+trap 'stopped=PWR' PWR
 set +e
 # `wait` without operands also reaps the orphans of the node, which become children of this shell.
 while [ -z "$stopped" ]; do wait; done
+if [ "$stopped" = PWR ] && [ -n "$runtime" ]; then
+  kill -PWR "$runtime"
+  wait "$runtime"
+fi
+# shellcheck disable=SC2086 # a list of pids
+kill -TERM $supervisors 2> /dev/null
 # shellcheck disable=SC2086 # a list of pids
 wait $supervisors

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { API_SERVER, type ClusterLayout, type NodeLayout } from './cluster-layout.ts';
 import { type Credentials, kubeconfigText } from './pki.ts';
-import { identify, type ProcessIdentity, readIdentity } from './process-identity.ts';
-import { serviceScript, type Service } from './services.ts';
+import { identify, isAlive, type ProcessIdentity, readIdentity } from './process-identity.ts';
+import { IN_NODE, serviceScript, type Service } from './services.ts';
 
 /** What nodes are made of beside their layout. */
 export interface NodeParts {
@@ -53,11 +53,11 @@ export function prepareNode(layout: ClusterLayout, node: NodeLayout, parts: Node
 }
 
 /**
- * Starts a prepared node. Its process 1 writes the node's pid file; until then the process that starts it is there.
+ * Boots a prepared node. Its process 1 writes the node's pid file; until then the process that starts it is there.
  *
  * @param socket file descriptor of the API server's listening socket, for the master.
  */
-export function startNode(layout: ClusterLayout, node: NodeLayout, checkout: string, socket: number | undefined): void {
+export function bootNode(layout: ClusterLayout, node: NodeLayout, checkout: string, socket: number | undefined): void {
   const log = openSync(`${node.directory}/log/init.log`, 'a');
   try {
     const init = fileURLToPath(new URL('node-init.sh', import.meta.url));
@@ -96,6 +96,23 @@ export function startNode(layout: ClusterLayout, node: NodeLayout, checkout: str
   }
 }
 
+/** Whether the node runs. */
+export function isOn(node: NodeLayout): boolean {
+  const first = nodeProcess(node);
+  return first !== undefined && isAlive(first);
+}
+
+/** What tells this life of the node from those before, as its runtime reports it; undefined before it has one. */
+export function bootIdOf(node: NodeLayout): string | undefined {
+  const first = nodeProcess(node);
+  if (first === undefined) return undefined;
+  try {
+    return readFileSync(`/proc/${first.pid}/root${IN_NODE.bootId}`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
 /** The node's process 1 as the machine sees it, if it is on file. */
 export function nodeProcess(node: NodeLayout): ProcessIdentity | undefined {
   return readIdentity(node.pidFile);
@@ -106,6 +123,7 @@ export function starterProcess(node: NodeLayout): ProcessIdentity | undefined {
   return readIdentity(starterFile(node));
 }
 
-function starterFile(node: NodeLayout): string {
+/** Where the process is written down that started process 1. */
+export function starterFile(node: NodeLayout): string {
   return `${node.pidFile}.starter`;
 }

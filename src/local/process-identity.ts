@@ -43,9 +43,13 @@ export async function waitGone(identity: ProcessIdentity, timeoutMs: number): Pr
   await waitFor(`the end of process ${identity.pid}`, () => !isAlive(identity), { timeoutMs });
 }
 
-/** Asks a process to end, and ends it after `graceMs`. */
-export async function stopProcess(identity: ProcessIdentity, graceMs: number): Promise<void> {
-  if (!signalProcess(identity, 'SIGTERM')) return;
+/** Asks a process to end by `signal`, and ends it after `graceMs`. */
+export async function stopProcess(
+  identity: ProcessIdentity,
+  graceMs: number,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<void> {
+  if (!signalProcess(identity, signal)) return;
   try {
     await waitGone(identity, graceMs);
   } catch {
@@ -71,13 +75,28 @@ export function processesIn(netnsFiles: readonly string[]): ProcessIdentity[] {
     const inode = statSync(file, { throwIfNoEntry: false })?.ino;
     if (inode !== undefined) inodes.add(inode);
   }
+  if (inodes.size === 0) return [];
+  return processesWhere((directory) => inodes.has(statSync(`${directory}/ns/net`).ino));
+}
+
+/** The processes of `nsenter` and `unshare` that were told to go into one of these files, wherever they are yet. */
+export function processesEntering(netnsFiles: readonly string[]): ProcessIdentity[] {
+  const words = new Set(netnsFiles.map((file) => `--net=${file}`));
+  return processesWhere((directory) => {
+    const [program = '', ...rest] = readFileSync(`${directory}/cmdline`, 'utf8').split('\0');
+    return (program === 'nsenter' || program === 'unshare') && rest.some((word) => words.has(word));
+  });
+}
+
+/** @param matches told the process's directory in /proc; what it throws means that the process ended meanwhile */
+function processesWhere(matches: (directory: string) => boolean): ProcessIdentity[] {
   const found: ProcessIdentity[] = [];
-  for (const entry of inodes.size === 0 ? [] : readdirSync('/proc')) {
+  for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     try {
-      if (!inodes.has(statSync(`/proc/${entry}/ns/net`).ino)) continue;
+      if (!matches(`/proc/${entry}`)) continue;
     } catch {
-      continue; // ended meanwhile
+      continue;
     }
     const identity = identify(Number(entry));
     if (identity !== undefined) found.push(identity);

@@ -5,7 +5,7 @@ import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 export interface ServiceLog {
   readonly node: string;
   readonly service: string;
-  /** How many times it ended and was started again. */
+  /** How many times it ended and was started again since its node was booted. */
   readonly ends: number;
   /** Its last lines, oldest first. */
   readonly lastLines: readonly string[];
@@ -21,11 +21,12 @@ export function readServiceLogs(layout: ClusterLayout): ServiceLog[] {
       const lines = readFileSync(`${directory}/${file}`, 'utf8')
         .split('\n')
         .filter((line) => line !== '');
+      const life = lines.slice(lines.findLastIndex((line) => line.startsWith('=== ')) + 1);
       return {
         node: node.name,
         service: file.replace(/\.log$/, ''),
-        ends: lines.filter((line) => line.startsWith('--- ')).length,
-        lastLines: lines.slice(-LAST_LINES),
+        ends: life.filter((line) => line.startsWith('--- ')).length,
+        lastLines: life.slice(-LAST_LINES),
       };
     });
   });

@@ -10,6 +10,8 @@ export const IN_NODE = {
   key: '/etc/romana/apiserver/tls.key',
   tokens: '/etc/romana/apiserver/tokens.json',
   database: '/var/lib/romana-apiserver',
+  /** Another text at each boot. */
+  bootId: '/run/romana-node/boot-id',
 } as const;
 
 /** A program that a node keeps running. */
@@ -58,6 +60,8 @@ export function runtimeService(node: NodeLayout, checkout: string, nginx: string
       node.name,
       '--kubeconfig',
       IN_NODE.kubeconfig,
+      '--boot-id',
+      IN_NODE.bootId,
       ...node.addresses.flatMap((address) => ['--address', address]),
       ...(node.master ? ['--control-plane'] : []),
       ...(node.after === undefined ? [] : ['--after', node.after]),

@@ -24,7 +24,7 @@ export interface NodeStatus {
   readonly pid: number | undefined;
   readonly services: readonly ServiceStatus[];
   readonly ready: boolean;
-  /** Why it is not ready. */
+  /** Why it is not ready; '' when it is, and when the API server does not say. */
   readonly reason: string;
 }
 
@@ -67,9 +67,9 @@ export async function clusterStatus(layout: ClusterLayout, client: KubeClient): 
     const json = nodes?.items.find((item) => nameOf(item) === node.name);
     const condition = conditionOf(json, 'Ready');
     const ready = condition?.status === 'True';
-    const reason = ready ? '' : (condition?.message ?? 'not registered');
-    if (pid === undefined) problems.push(`${node.name} does not run`);
-    else if (!ready) problems.push(`${node.name} is not Ready: ${reason}`);
+    const reason = ready || nodes === undefined ? '' : (condition?.message ?? 'not registered');
+    if (pid === undefined) problems.push(`${node.name} does not run; start it: romana local node start ${node.name}`);
+    else if (reason !== '') problems.push(`${node.name} is not Ready: ${reason}`);
     for (const service of services) {
       if (pid !== undefined && service.pid === undefined) problems.push(`${service.name} on ${node.name} does not run`);
     }
@@ -90,7 +90,7 @@ export async function clusterStatus(layout: ClusterLayout, client: KubeClient): 
 export function formatStatus(name: string, status: ClusterStatus): string {
   const nodes = status.nodes.map((node) => [
     node.name,
-    node.ready ? 'Ready' : 'NotReady',
+    node.ready ? 'Ready' : node.reason === '' ? 'Unknown' : 'NotReady',
     node.addresses.join(' '),
     node.pid === undefined ? '-' : String(node.pid),
     node.services

@@ -1,18 +1,17 @@
 import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { waitFor } from '../lib/wait-for.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict } from '../kube/client.ts';
-import { NAMESPACES, NETWORKS, NODES } from '../objects/resources.ts';
+import { NAMESPACES, NETWORKS } from '../objects/resources.ts';
+import { awaitReady, awaitStart } from './await-ready.ts';
 import { bringDown, isRecorded } from './bring-down.ts';
 import type { ClusterLayout } from './cluster-layout.ts';
 import { type ClusterState, readState, recordedLayout, writeState } from './cluster-state.ts';
-import { makeFabric, namespacesOf } from './fabric.ts';
+import { hasFabric, makeFabric, namespacesOf } from './fabric.ts';
 import { openListeningSocket } from './listening-socket.ts';
-import { conditionOf, nameOf } from './kube-json.ts';
-import { nodeProcess, type NodeParts, prepareNode, startNode } from './nodes.ts';
+import { bootNode, type NodeParts, prepareNode } from './nodes.ts';
 import { kubeconfigText, makeCredentials } from './pki.ts';
-import { isAlive } from './process-identity.ts';
-import { describeFailures, initComplaint, readServiceLogs } from './service-logs.ts';
+import { powerOn } from './power-on.ts';
+import { describeFailures, readServiceLogs } from './service-logs.ts';
 
 /** What `up` needs. */
 export interface UpOptions extends NodeParts {
@@ -34,32 +33,19 @@ export interface UpOptions extends NodeParts {
   readonly readyMs: number;
 }
 
-/** A service that ended so often will not come up. */
-const MAX_ENDS = 5;
-
 /**
- * Brings the cluster up, or finds that it is. What is left of an earlier one is removed first.
+ * Brings the cluster up: finds that it is, boots those of its nodes that are off, or makes it. What is left of one that
+ * did not come up is removed first.
  *
- * @returns whether it was up already.
- * @throws Error saying why, after everything that was made is removed.
+ * @returns what it did.
+ * @throws Error saying why; everything that was made is removed before, but a cluster that was there stays.
  */
-export async function up(options: UpOptions): Promise<'made' | 'already'> {
+export async function up(options: UpOptions): Promise<'made' | 'already' | 'booted'> {
   const { layout } = options;
   const state = readState(layout);
-  if (state !== undefined && isRunning(layout, state)) {
-    if (state.minions !== layout.nodes.length - 1) {
-      throw new Error(
-        `cluster '${layout.name}' is up with ${state.minions} minions, not ${layout.nodes.length - 1}; ` +
-          `take it down first: romana local down --name ${layout.name}`,
-      );
-    }
-    if (options.plans.join(' ') !== state.plans.join(' ')) {
-      throw new Error(
-        `cluster '${layout.name}' is up with the plans ${state.plans.join(' and ')}; ` +
-          `take it down first: romana local down --name ${layout.name}`,
-      );
-    }
-    return 'already';
+  if (state?.complete === true && hasFabric(layout)) {
+    refuseOther(options, state);
+    return (await powerOn({ ...options, nodes: layout.nodes })).length === 0 ? 'already' : 'booted';
   }
   if (isRecorded(layout)) {
     options.progress('removing what is left of an earlier cluster');
@@ -81,14 +67,18 @@ export async function up(options: UpOptions): Promise<'made' | 'already'> {
   }
 }
 
-/** Whether the cluster came up and every node of it still runs. */
-export function isRunning(layout: ClusterLayout, state: ClusterState): boolean {
-  return (
-    state.complete &&
-    layout.nodes.slice(0, state.minions + 1).every((node) => {
-      const first = nodeProcess(node);
-      return first !== undefined && isAlive(first);
-    })
+/** Another number of minions, and other plans, take another cluster. */
+function refuseOther({ layout, plans }: UpOptions, state: ClusterState): void {
+  const asked = layout.nodes.length - 1;
+  const other =
+    state.minions !== asked
+      ? `${state.minions} minions, not ${asked}`
+      : plans.join(' ') !== state.plans.join(' ')
+        ? `the plans ${state.plans.join(' and ')}`
+        : undefined;
+  if (other === undefined) return;
+  throw new Error(
+    `cluster '${layout.name}' is up with ${other}; take it down first: romana local down --name ${layout.name}`,
   );
 }
 
@@ -124,7 +114,7 @@ async function make(options: UpOptions): Promise<void> {
     progress(`${layout.nodes.length} nodes: ${layout.nodes.map((node) => node.name).join(', ')}`);
     for (const node of layout.nodes) {
       prepareNode(layout, node, options, credentials);
-      startNode(layout, node, options.checkout, node.master ? socket.fd : undefined);
+      bootNode(layout, node, options.checkout, node.master ? socket.fd : undefined);
     }
   } finally {
     socket.close();
@@ -133,7 +123,8 @@ async function make(options: UpOptions): Promise<void> {
   const client = options.connect(layout.kubeconfig);
   try {
     await install(options, client);
-    await waitReady(options, client);
+    options.progress('waiting until all nodes are Ready');
+    await awaitReady({ ...options, nodes: layout.nodes, client });
   } finally {
     await client.close();
   }
@@ -143,7 +134,8 @@ async function make(options: UpOptions): Promise<void> {
 /** Waits for the API server and gives it what an installation of Romana brings. */
 async function install(options: UpOptions, client: KubeClient): Promise<void> {
   options.progress('the API server');
-  await watchfully(options, 'an answer of the API server', async () => {
+  const { layout, signal, readyMs } = options;
+  await awaitStart({ layout, nodes: layout.nodes, signal, readyMs }, 'an answer of the API server', async () => {
     await client.list(NETWORKS);
     return true;
   });
@@ -160,51 +152,4 @@ async function install(options: UpOptions, client: KubeClient): Promise<void> {
       }
     }),
   );
-}
-
-async function waitReady(options: UpOptions, client: KubeClient): Promise<void> {
-  options.progress('waiting until all nodes are Ready');
-  let waiting = '';
-  try {
-    await watchfully(options, 'all nodes to be Ready', async () => {
-      const { items } = await client.list(NODES);
-      const late = options.layout.nodes.flatMap((node) => {
-        const json = items.find((item) => nameOf(item) === node.name);
-        if (json === undefined) return [`${node.name} is not registered`];
-        const ready = conditionOf(json, 'Ready');
-        return ready?.status === 'True' ? [] : [`${node.name}: ${ready?.message ?? 'no condition yet'}`];
-      });
-      waiting = late.join('; ');
-      return late.length === 0;
-    });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(waiting === '' ? why : `${why} (${waiting})`, { cause });
-  }
-}
-
-/** Waits for `condition`, and gives up early when a node or a service of one can't live. */
-async function watchfully(options: UpOptions, what: string, condition: () => Promise<boolean>): Promise<void> {
-  const { layout, signal, readyMs } = options;
-  let hopeless: string | undefined;
-  await waitFor(
-    what,
-    async () => {
-      signal.throwIfAborted();
-      hopeless = findHopeless(layout);
-      return hopeless !== undefined || (await condition());
-    },
-    { timeoutMs: readyMs, everyMs: 50, signal },
-  );
-  if (hopeless !== undefined) throw new Error(hopeless);
-}
-
-function findHopeless(layout: ClusterLayout): string | undefined {
-  const looping = readServiceLogs(layout).find((log) => log.ends >= MAX_ENDS);
-  if (looping !== undefined) return `${looping.service} on ${looping.node} ended ${looping.ends} times`;
-  const dead = layout.nodes.find((node) => {
-    const first = nodeProcess(node);
-    return first !== undefined && !isAlive(first);
-  });
-  return dead === undefined ? undefined : `process 1 of ${dead.name} ended: ${initComplaint(dead)}`;
 }

@@ -12,6 +12,7 @@ import { expireEvents } from './event-expiry.ts';
 import { KindRegistry } from './kind.ts';
 import { NamespaceCleaner } from './namespace-cleaner.ts';
 import type { NodeProxy } from './node-proxy.ts';
+import { NodeMonitor } from './node-monitor.ts';
 import { ObjectService } from './object-service.ts';
 import { openApiDocuments } from './open-api.ts';
 import { Scheduler } from './scheduler.ts';
@@ -69,7 +70,8 @@ class EmbeddedApiServer implements ApiServer {
   readonly #servers: Server[] = [];
   readonly #cleaner: NamespaceCleaner;
   readonly #scheduler: Scheduler;
-  readonly #expiry: Promise<void>;
+  /** Ends with the server's signal. */
+  readonly #loops: Promise<unknown>;
   #closed: Promise<void> | undefined;
 
   constructor(options: ApiServerOptions) {
@@ -99,7 +101,7 @@ class EmbeddedApiServer implements ApiServer {
     this.#scheduler = new Scheduler(loop);
     this.#cleaner.start();
     this.#scheduler.start();
-    this.#expiry = expireEvents(loop, signal);
+    this.#loops = Promise.all([expireEvents(loop, signal), new NodeMonitor(loop).run(signal)]);
   }
 
   async listen(target: ListenTarget): Promise<{ port: number }> {
@@ -137,7 +139,7 @@ class EmbeddedApiServer implements ApiServer {
           }),
       ),
     );
-    await Promise.all([this.#cleaner.stop(), this.#scheduler.stop(), this.#expiry]);
+    await Promise.all([this.#cleaner.stop(), this.#scheduler.stop(), this.#loops]);
     this.#store.close();
   }
 }

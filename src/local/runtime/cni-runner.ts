@@ -26,7 +26,7 @@ export interface CniRunnerOptions {
   readonly configDirectory: string;
   /** CNI_PATH. */
   readonly pluginDirectories: readonly string[];
-  /** Results are kept in `results` below it, as libcni does in `/var/lib/cni`. */
+  /** Results are kept in `results` below it, as libcni does. */
   readonly cacheDirectory: string;
   readonly call: CallPlugin;
 }

@@ -28,6 +28,8 @@ export interface ContainerLoopOptions {
   /** It runs already, or ended while nobody looked. */
   readonly adopted?: Container | undefined;
   readonly restartCount: number;
+  /** How it ended before. */
+  readonly last?: Terminated | undefined;
   /** Told whatever changes. */
   readonly observe: (observation: ContainerObservation) => void;
   /** Told of every end, before a restart. */
@@ -50,8 +52,7 @@ const BACKOFF_REASONS: Readonly<Record<string, string>> = { ErrImagePull: 'Image
 export async function runContainerLoop(options: ContainerLoopOptions): Promise<number | undefined> {
   const { policy, clock, stop, observe, event, container } = options;
   const crash = new RestartBackoff();
-  let { adopted, restartCount } = options;
-  let last: Terminated | undefined;
+  let { adopted, restartCount, last } = options;
   for (;;) {
     const running = adopted ?? (await startUntil(options, restartCount, last));
     adopted = undefined;

@@ -4,7 +4,8 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { isConflict, isNotFound, type KubeClient } from '../../kube/client.ts';
 import { LEASES, NAMESPACES, NODES } from '../../objects/resources.ts';
-import { nameOf } from '../kube-json.ts';
+import { conditionOf, nameOf } from '../kube-json.ts';
+import { NODE_LEASE } from '../node-lease.ts';
 import type { CniRunner } from './cni-runner.ts';
 
 /** What a node says of itself. */
@@ -17,6 +18,8 @@ export interface NodeIdentity {
   readonly port: number;
   /** The Node that registers before this one, so that host ids follow the nodes' numbers; undefined for the first. */
   readonly after: string | undefined;
+  /** Another one at each boot of the node. */
+  readonly bootId: string;
 }
 
 /** What the keeper needs. */
@@ -24,16 +27,17 @@ export interface NodeKeeperOptions {
   readonly node: NodeIdentity;
   readonly client: KubeClient;
   readonly cni: Pick<CniRunner, 'status'>;
+  /** Aborted when the node is about to go off. */
+  readonly leave: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Waits between looks at CNI, in milliseconds: a node that is not ready soon may be. */
 const LOOK_MS = { ready: 5_000, notReady: 100 };
-/** How often the Lease is renewed and for how long it counts, as the kubelet does (KEP-589). */
-const LEASE = { renewMs: 10_000, seconds: 40, namespace: 'kube-node-lease' };
 /** How long a new node waits for its turn to register at most, and how often it looks, in milliseconds. */
 const TURN_MS = { patience: 10_000, look: 20 };
+const SHUTTING_DOWN = 'node is shutting down';
 const RETRY = { initialMs: 50, maxMs: 1_000 };
 
 /** Registers the Node, keeps its Ready condition in line with CNI's STATUS, and renews its Lease. */
@@ -41,6 +45,7 @@ export class NodeKeeper {
   readonly #options: NodeKeeperOptions;
   #reported: string | undefined;
   #since = '';
+  #askedAt = 0;
 
   constructor(options: NodeKeeperOptions) {
     this.#options = options;
@@ -76,23 +81,37 @@ export class NodeKeeper {
   }
 
   async #keepStatus(signal: AbortSignal): Promise<void> {
+    const { leave } = this.#options;
     while (!signal.aborted) {
       const problem = await this.#look();
+      if (await this.#isDoubted()) this.#reported = undefined;
       if (problem !== this.#reported) {
         await this.#insist('report the status of the node', () => this.#report(problem), signal);
         this.#reported = problem;
       }
-      await this.#sleep(problem === '' ? LOOK_MS.ready : LOOK_MS.notReady, signal);
+      const next = AbortSignal.any([signal, ...(leave.aborted ? [] : [leave])]);
+      await this.#sleep(problem === '' ? LOOK_MS.ready : LOOK_MS.notReady, next);
     }
   }
 
-  /** Why pods can't have a network; '' when they can. */
+  /** Whether the API server no longer believes what was reported, since the node was silent for some time. */
+  async #isDoubted(): Promise<boolean> {
+    const { client, clock, node } = this.#options;
+    if (clock.now() - this.#askedAt < LOOK_MS.ready) return false;
+    this.#askedAt = clock.now();
+    const json = await client.get(NODES, node.name).catch(() => undefined);
+    return conditionOf(json, 'Ready')?.status === 'Unknown';
+  }
+
+  /** Why the node takes no pods; '' when it does. */
   async #look(): Promise<string> {
+    if (this.#options.leave.aborted) return SHUTTING_DOWN;
     try {
       await this.#options.cni.status();
       return '';
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      const why = error instanceof Error ? error.message : String(error);
+      return `container runtime network not ready: ${why}`;
     }
   }
 
@@ -105,7 +124,7 @@ export class NodeKeeper {
       type: 'Ready',
       status: ready ? 'True' : 'False',
       reason: ready ? 'KubeletReady' : 'KubeletNotReady',
-      message: ready ? 'the node runtime is posting ready status' : `container runtime network not ready: ${problem}`,
+      message: ready ? 'the node runtime is posting ready status' : problem,
       lastHeartbeatTime: now,
       lastTransitionTime: this.#since,
     };
@@ -120,7 +139,7 @@ export class NodeKeeper {
   async #keepLease(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#insist('renew the lease of the node', () => this.#renew(), signal);
-      await this.#sleep(LEASE.renewMs, signal);
+      await this.#sleep(NODE_LEASE.renewMs, signal);
     }
   }
 
@@ -128,21 +147,21 @@ export class NodeKeeper {
     const { client, node, clock } = this.#options;
     const spec = {
       holderIdentity: node.name,
-      leaseDurationSeconds: LEASE.seconds,
+      leaseDurationSeconds: NODE_LEASE.seconds,
       renewTime: new Date(clock.now()).toISOString().replace('Z', '000Z'),
     };
     try {
-      await client.patch(LEASES, node.name, { spec }, { namespace: LEASE.namespace });
+      await client.patch(LEASES, node.name, { spec }, { namespace: NODE_LEASE.namespace });
       return;
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
-    const lease = { metadata: { name: node.name, namespace: LEASE.namespace }, spec };
+    const lease = { metadata: { name: node.name, namespace: NODE_LEASE.namespace }, spec };
     try {
       await client.create(LEASES, lease);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      await client.create(NAMESPACES, { metadata: { name: LEASE.namespace } }).catch((late: unknown) => {
+      await client.create(NAMESPACES, { metadata: { name: NODE_LEASE.namespace } }).catch((late: unknown) => {
         if (!isConflict(late)) throw late;
       });
       await client.create(LEASES, lease);
@@ -200,6 +219,7 @@ function nodeStatus(node: NodeIdentity, condition: object): object {
     conditions: [condition],
     daemonEndpoints: { kubeletEndpoint: { Port: node.port } },
     nodeInfo: {
+      bootID: node.bootId,
       kernelVersion: release(),
       osImage: 'the machine itself',
       operatingSystem: 'linux',

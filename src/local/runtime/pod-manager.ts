@@ -2,12 +2,16 @@ import type { PodSpec } from './pod-spec.ts';
 import type { PodRecord } from './pod-record.ts';
 import { PodWorker, type PodWorkerOptions } from './pod-worker.ts';
 
+/** Pods have no more time to end when their node is shut down, whatever they say; in seconds. */
+export const MAX_SHUTDOWN_GRACE_SECONDS = 30;
+
 /** Keeps one worker a pod: for those the API server has for this node, and for those it had. */
 export class PodManager {
   readonly #options: PodWorkerOptions;
   /** By uid: a pod and its namesake successor may be here together. */
   readonly #workers = new Map<string, PodWorker>();
   #orphans: Map<string, PodRecord>;
+  #leaving = false;
 
   constructor(options: PodWorkerOptions) {
     this.#options = options;
@@ -20,8 +24,8 @@ export class PodManager {
     for (const pod of pods) {
       wanted.add(pod.uid);
       const worker = this.#workers.get(pod.uid);
-      if (worker === undefined) this.#start(pod);
-      else worker.update(pod);
+      if (worker !== undefined) worker.update(pod);
+      else if (!this.#leaving) this.#start(pod);
     }
     for (const [uid, worker] of this.#workers) {
       if (!wanted.has(uid)) worker.remove();
@@ -30,6 +34,12 @@ export class PodManager {
     for (const record of this.#orphans.values()) {
       if (!wanted.has(record.uid)) this.#start(orphan(record)).remove();
     }
+  }
+
+  /** Ends all pods, which stay the API server's: the node goes off. */
+  async leave(): Promise<void> {
+    this.#leaving = true;
+    await Promise.all([...this.#workers.values()].map((worker) => worker.leave(MAX_SHUTDOWN_GRACE_SECONDS)));
   }
 
   #start(pod: PodSpec): PodWorker {
@@ -54,9 +64,11 @@ function orphan(record: PodRecord): PodSpec {
     initContainers: [],
     containers: [],
     deletionGraceSeconds: undefined,
+    graceSeconds: 0,
     phase: 'Failed',
     conditions: [],
     reported: [],
     startTime: '',
+    former: new Map(),
   };
 }

@@ -26,7 +26,9 @@ export interface PodSpec {
   readonly restartPolicy: RestartPolicy;
   readonly initContainers: readonly ContainerSpec[];
   readonly containers: readonly ContainerSpec[];
-  /** Seconds between asking its containers to end and ending them, once it is to be deleted; undefined before. */
+  /** Seconds between asking its containers to end and ending them, as it says. */
+  readonly graceSeconds: number;
+  /** The same once it is to be deleted; undefined before. */
   readonly deletionGraceSeconds: number | undefined;
   /** status.phase as the API server has it. */
   readonly phase: string;
@@ -36,6 +38,17 @@ export interface PodSpec {
   readonly reported: readonly Readonly<Record<string, unknown>>[];
   /** status.startTime, '' before the first report. */
   readonly startTime: string;
+  /** Of its containers, by name: those that have been started, as the API server has them. */
+  readonly former: ReadonlyMap<string, FormerContainer>;
+}
+
+/** What the API server has of a container that was started. */
+export interface FormerContainer {
+  readonly restartCount: number;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  /** How it ended, if it is said to have. */
+  readonly end?: { readonly exitCode: number; readonly finishedAt: string };
 }
 
 const OUR_CONDITIONS = new Set(['Initialized', 'Ready', 'ContainersReady', 'PodReadyToStartContainers']);
@@ -67,7 +80,24 @@ export function parsePodSpec(json: unknown): Parsed<PodSpec> {
     conditions: objectsAt(json, 'status', 'conditions').filter(({ type }) => !OUR_CONDITIONS.has(String(type))),
     reported: objectsAt(json, 'status', 'conditions').filter(({ type }) => OUR_CONDITIONS.has(String(type))),
     startTime: textAt(json, 'status', 'startTime'),
+    graceSeconds,
+    former: new Map(['initContainerStatuses', 'containerStatuses'].flatMap((key) => formerContainers(json, key))),
   });
+}
+
+function formerContainers(json: unknown, key: string): [string, FormerContainer][] {
+  return objectsAt(json, 'status', key)
+    .filter((status) => textAt(status, 'containerID') !== '')
+    .map((status) => {
+      const ended = at(status, 'state', 'terminated');
+      const exitCode = parsePositive(at(ended, 'exitCode'));
+      const former = {
+        restartCount: parsePositive(at(status, 'restartCount')) ?? 0,
+        startedAt: textAt(ended ?? at(status, 'state', 'running'), 'startedAt'),
+        ...(exitCode === undefined ? {} : { end: { exitCode, finishedAt: textAt(ended, 'finishedAt') } }),
+      };
+      return [textAt(status, 'name'), former];
+    });
 }
 
 function readContainer(pod: unknown, json: unknown): ContainerSpec {

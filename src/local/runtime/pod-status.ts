@@ -1,4 +1,4 @@
-import type { ContainerSpec, PodSpec } from './pod-spec.ts';
+import type { ContainerSpec, FormerContainer, PodSpec } from './pod-spec.ts';
 
 /** Why a container does not run. */
 export interface Waiting {
@@ -41,6 +41,19 @@ export interface PodObservation {
   /** Every container ended and none is started again. */
   readonly finished: boolean;
   readonly containers: ReadonlyMap<string, ContainerObservation>;
+}
+
+/**
+ * What is known of a container that was there when its node went off. How it ended nobody saw, unless the API server
+ * was told; then it is said as Kubernetes says it.
+ */
+export function lostContainer({ restartCount, startedAt, end }: FormerContainer, now: string): ContainerObservation {
+  const last: Terminated = {
+    kind: 'terminated',
+    startedAt,
+    ...(end ?? { exitCode: 255, finishedAt: now, reason: 'Unknown' }),
+  };
+  return { state: { kind: 'waiting', reason: 'ContainerCreating' }, last, id: '', restartCount };
 }
 
 /** A condition as the API server has it. */

@@ -253,3 +253,74 @@ test('PodManager keeps a pod and its namesake successor apart', async () => {
     () => !w.records.all.has('u1') && w.records.all.get('u2')?.containers['main'] !== undefined,
   );
 });
+
+/** What the API server has of a pod whose node went off while it ran. */
+const RAN = {
+  phase: 'Running',
+  containerStatuses: [
+    {
+      name: 'main',
+      containerID: 'romana://1',
+      restartCount: 2,
+      state: { running: { startedAt: '2026-01-01T00:00:00Z' } },
+    },
+  ],
+};
+
+test('PodWorker runs a pod again whose node was booted, counts that as a restart, and never says Pending', async () => {
+  const w = world();
+  const worker = new PodWorker(podSpec({}, {}, RAN), undefined, w.options);
+  await waitFor('the start', () => at(firstContainer(w), 'state', 'running') !== undefined);
+  assert.deepEqual(new Set(w.statuses.map((status) => textAt(status, 'status', 'phase'))), new Set(['Running']));
+  assert.equal(at(firstContainer(w), 'restartCount'), 3);
+  assert.equal(at(firstContainer(w), 'lastState', 'terminated', 'exitCode'), 255);
+  assert.equal(textAt(firstContainer(w), 'lastState', 'terminated', 'reason'), 'Unknown');
+  worker.remove();
+  await worker.done;
+});
+
+test('PodWorker does not run a pod again after a boot that may never be: it has failed', async () => {
+  const w = world();
+  const worker = new PodWorker(podSpec({ restartPolicy: 'Never' }, {}, RAN), undefined, w.options);
+  await phaseIs(w, 'Failed');
+  assert.equal(at(firstContainer(w), 'state', 'terminated', 'exitCode'), 255);
+  assert.deepEqual(w.driver.steps, []);
+  worker.remove();
+  await worker.done;
+});
+
+test('PodWorker says again what it said when the API server has come to doubt it', async () => {
+  const w = world();
+  const worker = new PodWorker(podSpec(), undefined, w.options);
+  await waitFor('Ready', () => conditionOf(lastStatus(w), 'Ready')?.status === 'True');
+  const said = w.statuses.length;
+  const seen = (ready: string): PodSpec =>
+    podSpec({}, {}, { phase: 'Running', conditions: [{ type: 'Ready', status: ready }] });
+  worker.update(seen('False'));
+  await waitFor('another report', () => w.statuses.length === said + 1);
+  assert.equal(conditionOf(lastStatus(w), 'Ready')?.status, 'True');
+  worker.remove();
+  await worker.done;
+});
+
+test('PodManager.leave ends pods by their grace, removes their sandboxes and deletes none of them', async () => {
+  const w = world();
+  w.driver.obedient = false;
+  const manager = new PodManager(w.options);
+  manager.sync([podSpec({ terminationGracePeriodSeconds: 7 })]);
+  await waitFor('Ready', () => conditionOf(lastStatus(w), 'Ready')?.status === 'True');
+  const left = manager.leave();
+  await waitFor('SIGTERM', () => w.driver.containers[0]?.signals.includes('SIGTERM'));
+  manager.sync([podSpec({ terminationGracePeriodSeconds: 7 }), podSpec({}, { uid: 'u2', name: 'late' })]);
+  await pass(w, 6_900);
+  assert.deepEqual(w.driver.containers[0]?.signals, ['SIGTERM']);
+  await pass(w, 100);
+  await left;
+  assert.deepEqual(w.driver.containers[0]?.signals, ['SIGTERM', 'SIGKILL']);
+  assert.deepEqual(
+    w.driver.steps.filter((step) => step.startsWith('remove')),
+    ['remove sandbox1'],
+  );
+  assert.deepEqual([w.finished, w.driver.containers.length], [[], 1]);
+  assert.equal(conditionOf(lastStatus(w), 'Ready')?.status, 'False');
+});

@@ -8,7 +8,7 @@ import type { Limiter } from './limiter.ts';
 import type { Container, PodDriver, Sandbox } from './pod-driver.ts';
 import type { ContainerRecord, PodRecord, RecordStore } from './pod-record.ts';
 import type { ContainerSpec, PodSpec, RestartPolicy } from './pod-spec.ts';
-import { type ContainerObservation, podStatus } from './pod-status.ts';
+import { type ContainerObservation, lostContainer, podStatus } from './pod-status.ts';
 import { raceAbort } from './race-abort.ts';
 
 /** What pod workers tell the API server. */
@@ -53,6 +53,9 @@ export class PodWorker {
   #initialized: boolean;
   #finished = false;
   #removed = false;
+  #leaving = false;
+  /** Its containers went with the node's last life. */
+  readonly #lost: boolean;
   #graceSeconds: number | undefined;
   #sent = '';
   #conditions: readonly Readonly<Record<string, unknown>>[];
@@ -65,6 +68,8 @@ export class PodWorker {
     this.#startTime = pod.startTime || this.#now();
     this.#conditions = pod.reported;
     this.#initialized = pod.initContainers.length === 0;
+    this.#lost = record === undefined && pod.former.size > 0;
+    if (this.#lost) for (const [name, former] of pod.former) this.#seen.set(name, lostContainer(former, this.#now()));
     this.#reporter = new CoalescingRunner(() => this.#sendStatus(), {
       clock: options.clock,
       onError: (error) => this.#log('warn', "could not report the pod's status", { err: error }),
@@ -84,6 +89,13 @@ export class PodWorker {
   remove(): void {
     this.#removed = true;
     this.#beginStop(0);
+  }
+
+  /** The node goes off: the pod ends by its grace, at most `maxGraceSeconds`, and stays the API server's. */
+  async leave(maxGraceSeconds: number): Promise<void> {
+    this.#leaving = true;
+    this.#beginStop(Math.min(this.#pod.graceSeconds, maxGraceSeconds));
+    await this.done;
   }
 
   #follow(): void {
@@ -110,22 +122,31 @@ export class PodWorker {
     await raceAbort(new Promise<never>(() => undefined), this.#stop.signal);
     this.#kill.abort();
     await this.#reporter.stop();
-    const backoff = new Backoff(RETRY);
-    while (!this.#removed) {
-      try {
-        await this.#options.reports.deleted(this.#pod);
-        break;
-      } catch (error) {
-        this.#log('warn', "could not end the pod's deletion", { err: error });
-        await this.#options.clock.sleep(backoff.next());
-      }
+    await this.#endDeletion();
+    if (this.#leaving) {
+      await this.#sendStatus();
+      return;
     }
     this.#options.driver.forget(this.#pod);
     this.#options.records.remove(this.#pod.uid);
   }
 
+  async #endDeletion(): Promise<void> {
+    const backoff = new Backoff(RETRY);
+    while (!this.#removed && !this.#leaving) {
+      try {
+        await this.#options.reports.deleted(this.#pod);
+        return;
+      } catch (error) {
+        this.#log('warn', "could not end the pod's deletion", { err: error });
+        await this.#options.clock.sleep(backoff.next());
+      }
+    }
+  }
+
   /** Runs the pod until all of its containers ended for good, or until it is to stop. */
   async #live(): Promise<void> {
+    if (this.#lost && this.#pod.restartPolicy === 'Never') return this.#giveUp();
     while (!this.#stop.signal.aborted) {
       const sandbox = await this.#ensureSandbox();
       if (sandbox === undefined) return;
@@ -140,6 +161,12 @@ export class PodWorker {
       this.#event('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
       await this.#tearDown();
     }
+  }
+
+  /** What may not run again has failed. */
+  #giveUp(): void {
+    for (const [name, { last, ...seen }] of this.#seen) if (last) this.#seen.set(name, { ...seen, state: last });
+    this.#finished = true;
   }
 
   async #ensureSandbox(): Promise<Sandbox | undefined> {
@@ -191,6 +218,7 @@ export class PodWorker {
     lost: AbortSignal,
   ): Promise<number | undefined> {
     const before = this.#record.containers[container.name];
+    const formerly = before ?? this.#pod.former.get(container.name);
     const same = before !== undefined && before.sandboxId === sandbox.record.id;
     return runContainerLoop({
       container,
@@ -198,7 +226,8 @@ export class PodWorker {
       clock: this.#options.clock,
       start: (restartCount) => this.#start(container, sandbox, restartCount),
       adopted: same ? this.#options.driver.adoptContainer(this.#pod, before) : undefined,
-      restartCount: before === undefined ? 0 : before.restartCount + 1,
+      restartCount: formerly === undefined ? 0 : formerly.restartCount + 1,
+      last: before === undefined ? this.#seen.get(container.name)?.last : undefined,
       observe: (observation) => {
         this.#seen.set(container.name, observation);
         this.#report();
@@ -274,10 +303,17 @@ export class PodWorker {
     };
     const status = podStatus(this.#pod, seen, this.#conditions, this.#now());
     const text = JSON.stringify(status);
-    if (text === this.#sent) return;
+    if (text === this.#sent && !this.#isOverwritten()) return;
     await this.#options.reports.status(this.#pod, status);
     this.#sent = text;
     this.#conditions = (status as { conditions: readonly Readonly<Record<string, unknown>>[] }).conditions;
+  }
+
+  /** Whether the API server has other conditions than were reported: it doubts those of a node that was silent. */
+  #isOverwritten(): boolean {
+    return this.#conditions.some(({ type, status }) =>
+      this.#pod.reported.some((theirs) => theirs['type'] === type && theirs['status'] !== status),
+    );
   }
 
   #event(type: 'Normal' | 'Warning', reason: string, message: string): void {

@@ -22,6 +22,8 @@ export interface RuntimeOptions {
   readonly controlPlane: boolean;
   /** The Node that registers before this one. */
   readonly after: string | undefined;
+  /** Another one at each boot of the node. */
+  readonly bootId: string;
   readonly client: KubeClient;
   /** The parts' bearer token, asked of whoever wants logs and exec. */
   readonly token: string;
@@ -33,6 +35,8 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Aborted when the node goes off: all pods end, and then the runtime. */
+  readonly leave: AbortSignal;
 }
 
 /** Sandboxes and containers that are being made at once: enough that one that waits for its ids holds nobody up. */
@@ -41,16 +45,20 @@ const KUBELET_PORT = 10_250;
 const LOG_DIRECTORY = '/var/log/pods';
 
 /**
- * Runs the pods of a node until `signal` is aborted. Pods outlive it: the next one takes them over.
+ * Runs the pods of a node until `signal` is aborted. Pods outlive it, the next one takes them over; at `leave` they end
+ * before it does.
  *
  * @throws Error when it can't start.
  */
 export async function runRuntime(options: RuntimeOptions): Promise<void> {
-  const { node, addresses, client, clock, log, signal, path } = options;
+  const { node, addresses, client, clock, log, path, leave } = options;
+  const left = new AbortController();
+  const signal = AbortSignal.any([options.signal, left.signal]);
   const cni = new CniRunner({
     configDirectory: '/etc/cni/net.d',
     pluginDirectories: ['/opt/cni/bin'],
-    cacheDirectory: '/var/lib/cni',
+    // What it keeps of attachments ends with them: at a boot of the node there are none.
+    cacheDirectory: `${RUNTIME_DIRECTORY}/cni`,
     call: processPlugin({ PATH: path }),
   });
   const driver = new MachineDriver({
@@ -96,15 +104,17 @@ export async function runRuntime(options: RuntimeOptions): Promise<void> {
     addresses,
     controlPlane: options.controlPlane,
     after: options.after,
+    bootId: options.bootId,
     port: KUBELET_PORT,
   };
-  const keeper = new NodeKeeper({ node: identity, client, cni, clock, log });
+  const keeper = new NodeKeeper({ node: identity, client, cni, clock, log, leave });
   log.info({ node, port: KUBELET_PORT }, 'node runtime started');
   // Also without any change: pods may have gone while no runtime was here.
   void pods.whenSynced(signal).then(
     () => manager.sync(pods.store.values()),
     () => undefined,
   );
+  leave.addEventListener('abort', () => void manager.leave().finally(() => left.abort()));
   await Promise.all([pods.start(signal), keeper.run(signal)]);
   server.close();
 }

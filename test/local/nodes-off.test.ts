@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { after, before, suite, test } from 'node:test';
+import type { HttpKubeClient } from '../../src/kube/http-client.ts';
+import { podLogs } from '../../src/kube/logs.ts';
+import { waitFor } from '../../src/lib/wait-for.ts';
+import type { NodeLayout } from '../../src/local/cluster-layout.ts';
+import { down } from '../../src/local/down.ts';
+import { conditionOf, objectsAt, textAt } from '../../src/local/kube-json.ts';
+import { isOn, nodeProcess } from '../../src/local/nodes.ts';
+import { powerOff } from '../../src/local/power-off.ts';
+import { powerOn } from '../../src/local/power-on.ts';
+import { servicesOf } from '../../src/local/services.ts';
+import { clusterStatus } from '../../src/local/status.ts';
+import { up } from '../../src/local/up.ts';
+import { ALPHA_ISOLATION } from '../../src/objects/namespace.ts';
+import { DEMO_POLICIES, NAMESPACES, NODES, PODS } from '../../src/objects/resources.ts';
+import { machineState } from './machine-state.ts';
+import { CHECKOUT, peopleClient, TEST_BASE, testLayout, upOptions } from './test-cluster.ts';
+
+const skip = process.getuid?.() === 0 ? false : 'needs root';
+const NAMESPACE = 'off';
+const PORT = 8000;
+/** Writes down who sends; at SIGTERM it says good-bye and takes its time. */
+const LISTEN = `
+  const { createSocket } = require('node:dgram');
+  for (const type of ['udp4', 'udp6']) {
+    const socket = createSocket({ type, ipv6Only: type === 'udp6' });
+    socket.on('message', (text) => console.log(type + ' ' + text)).bind(${PORT});
+  }
+  process.on('SIGTERM', () => setTimeout(() => { console.log('good-bye'); process.exit(0); }, 300));
+`;
+/** Sends its name to all addresses, again and again, always from the same port. */
+const SEND = `
+  const { createSocket } = require('node:dgram');
+  const [, name, ...addresses] = process.argv;
+  const sockets = { 4: createSocket('udp4'), 6: createSocket('udp6') };
+  const send = () => addresses.forEach((a) => sockets[a.includes(':') ? 6 : 4].send(name, ${PORT}, a, () => undefined));
+  setInterval(send, 5);
+`;
+
+suite('nodes of a local cluster that go off and on', { skip }, () => {
+  const layout = testLayout('off', 2);
+  const [master, minion1, minion2] = layout.nodes as [NodeLayout, NodeLayout, NodeLayout];
+  let client: HttpKubeClient;
+  let machine = '';
+
+  before(async () => {
+    machine = await machineState(layout.name);
+    await up(upOptions(layout, (node) => servicesOf(node, CHECKOUT, undefined)));
+    client = peopleClient(layout);
+    await client.create(NAMESPACES, { metadata: { name: NAMESPACE } });
+  });
+  after(async () => {
+    await client.close();
+    await down(layout.name, TEST_BASE);
+    assert.equal(await machineState(layout.name), machine);
+  });
+
+  async function create(name: string, node: NodeLayout, program: string, words: readonly string[] = []): Promise<void> {
+    const command = [process.execPath, '-e', program, ...words];
+    const containers = [{ name: 'main', image: 'any', command }];
+    const metadata = { name, namespace: NAMESPACE, labels: { segment: name.split('-')[0] } };
+    const spec = { nodeName: node.name, terminationGracePeriodSeconds: 5, containers };
+    await client.create(PODS, { metadata, spec });
+  }
+
+  const pod = (name: string): Promise<unknown> => client.get(PODS, name, NAMESPACE);
+
+  /** Its addresses, when it runs since that many restarts. */
+  const running = (name: string, restarts = 0): Promise<string[]> =>
+    waitFor(`pod ${name} to run`, async () => {
+      const json = await pod(name);
+      const restarted = objectsAt(json, 'status', 'containerStatuses').some((c) => c['restartCount'] === restarts);
+      if (!restarted || conditionOf(json, 'Ready')?.status !== 'True') return false;
+      return objectsAt(json, 'status', 'podIPs').map(({ ip }) => String(ip));
+    });
+
+  async function logOf(name: string, previous = false): Promise<string> {
+    let text = '';
+    for await (const chunk of podLogs(client, { namespace: NAMESPACE, pod: name, previous })) {
+      text += Buffer.from(chunk).toString();
+    }
+    return text;
+  }
+
+  const arrives = (name: string, from: string, times = 1): Promise<string> =>
+    waitFor(`${times} datagrams of ${from} at ${name}, in both families`, async () => {
+      const lines = (await logOf(name)).split('\n');
+      const count = (family: string): number => lines.filter((line) => line === `${family} ${from}`).length;
+      return count('udp4') >= times && count('udp6') >= times && lines.join('\n');
+    });
+
+  const readyOf = async (node: NodeLayout): Promise<string> =>
+    conditionOf(await client.get(NODES, node.name), 'Ready')?.status ?? '';
+
+  function start(...nodes: readonly NodeLayout[]): ReturnType<typeof powerOn> {
+    const { checkout, connect, signal, readyMs } = upOptions(layout, () => []);
+    return powerOn({ layout, nodes, checkout, connect, signal, readyMs });
+  }
+
+  test('R29: what was made while a node had no power is in force at the first packet of its pods, old and new', async () => {
+    await Promise.all([create('server', minion1, LISTEN), create('doomed', minion1, LISTEN)]);
+    const targets = [...(await running('server')), ...(await running('doomed'))];
+    for (const name of ['friend', 'foe']) await create(name, minion2, SEND, [name, ...targets]);
+    for (const from of ['friend', 'foe']) await Promise.all([arrives('server', from), arrives('doomed', from)]);
+
+    const first = nodeProcess(minion1);
+    await powerOff(layout, minion1, 'cut');
+    assert.equal(isOn(minion1), false);
+    assert.equal(existsSync(`/proc/${first?.pid}`), false);
+    assert.deepEqual((await clusterStatus(layout, client)).problems, [
+      'minion1 does not run; start it: romana local node start minion1',
+    ]);
+    // The next two make the address of the pod that is forgotten that of one that takes nothing.
+    await client.delete(PODS, 'doomed', { namespace: NAMESPACE, gracePeriodSeconds: 0 });
+    await create('doomed-heir', minion1, LISTEN);
+    await client.patch(NAMESPACES, NAMESPACE, { metadata: { annotations: { [ALPHA_ISOLATION]: 'on' } } });
+    const allowIncoming = { from: [{ pods: { segment: 'friend' } }] };
+    const spec = { podSelector: { segment: 'server' }, allowIncoming };
+    await client.create(DEMO_POLICIES, { metadata: { name: 'friends', namespace: NAMESPACE }, spec });
+    await waitFor('minion1 to be doubted', async () => (await readyOf(minion1)) === 'Unknown', { timeoutMs: 20_000 });
+    assert.equal(conditionOf(await pod('server'), 'Ready')?.status, 'False');
+
+    assert.deepEqual(await start(minion1), [minion1]);
+    assert.deepEqual([...(await running('server', 1)), ...(await running('doomed-heir'))], targets);
+    const heard = await arrives('server', 'friend', 50);
+    assert.doesNotMatch(heard, /foe/);
+    assert.equal(await logOf('doomed-heir'), '');
+    const leases = readdirSync(`/proc/${nodeProcess(minion1)?.pid}/root/run/romana/leases`);
+    assert.equal(leases.length, 2, leases.join(' '));
+  });
+
+  test('a node that is shut down ends its pods by SIGTERM, says that it goes, and boots as it was', async () => {
+    await powerOff(layout, minion1, 'shutdown');
+    assert.equal(await readyOf(minion1), 'False');
+    assert.equal(conditionOf(await client.get(NODES, 'minion1'), 'Ready')?.message, 'node is shutting down');
+    const ended = objectsAt(await pod('server'), 'status', 'containerStatuses')[0];
+    assert.equal(textAt(ended, 'state', 'terminated', 'reason'), 'Completed');
+    assert.deepEqual(await start(minion1), [minion1]);
+    assert.deepEqual(await start(minion1), []);
+    await running('server', 2);
+    assert.match(await logOf('server', true), /good-bye\n$/);
+    assert.doesNotMatch(await arrives('server', 'friend', 50), /foe/);
+  });
+
+  test('a master without power: pods go on; it comes back at the same port with what it knew', async () => {
+    await powerOff(layout, master, 'cut');
+    await assert.rejects(client.list(NODES));
+    await assert.rejects(logOf('server'));
+    assert.deepEqual(await start(...layout.nodes), [master]);
+    assert.doesNotMatch(await arrives('server', 'friend', 50), /foe/);
+    assert.equal(textAt(objectsAt(await pod('server'), 'status', 'podIPs')[0], 'ip'), (await running('server', 2))[0]);
+    await waitFor('all to be well', async () => (await clusterStatus(layout, client)).problems.length === 0);
+  });
+});
