@@ -59,7 +59,7 @@ export function command(): Command {
   const ofRunning = (name: string, description: string): Command =>
     withRunning(local.command(name).description(description));
 
-  named('up', 'Brings a cluster up; does nothing if it is up.')
+  named('up', 'Brings a cluster up; boots nodes of it that are off.')
     .option('--minions <number>', 'minions beside the master, 1 to 4')
     .option(
       '--plan <plan>',
@@ -201,7 +201,8 @@ async function runUp(options: UpWords): Promise<number> {
     }),
   );
   const what = `cluster '${name}': master and ${minions} ${minions === 1 ? 'minion' : 'minions'}`;
-  process.stdout.write(outcome === 'already' ? `${what}, was up already\n` : `${what}, up in ${seconds()}\n`);
+  const done = { made: 'up', booted: 'up again', already: 'was up already' }[outcome];
+  process.stdout.write(`${what}, ${done}${outcome === 'already' ? '' : ` in ${seconds()}`}\n`);
   return 0;
 }
 

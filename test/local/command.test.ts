@@ -29,7 +29,7 @@ function local(...words: readonly string[]): Promise<Outcome> {
   });
 }
 
-test('romana local: up, status, kubeconfig, shell, exec and down, with everything real', { skip }, async (t) => {
+test('romana local: up, status, kubeconfig, shell, exec, node and down, with everything real', { skip }, async (t) => {
   const before = await machineState(NAME);
   t.after(() => local('down', '--name', NAME));
   assert.equal((await local('status', '--name', NAME)).status, 1);
@@ -85,6 +85,24 @@ test('romana local: up, status, kubeconfig, shell, exec and down, with everythin
   assert.match(exec.stdout, /^a b\n.* inet 10\.1\.16\.3\/32 /);
   assert.match((await local('exec', '--name', NAME, 'default/b', '--', 'true')).stderr, /runs a pod default\/b/);
   assert.equal((await local('exec', '--name', NAME, 'a/b/c', '--', 'true')).status, 2);
+
+  const node = (...words: readonly string[]): Promise<Outcome> => local('node', ...words, '--name', NAME);
+  assert.deepEqual(await node('stop', 'minion7'), {
+    status: 1,
+    stdout: '',
+    stderr: "romana: there is no node 'minion7'; there are master, minion1\n",
+  });
+  assert.match((await node('start', 'minion1')).stdout, /^minion1 of cluster '\S+' was on already\n$/);
+  assert.match((await node('stop', 'minion1')).stdout, /^minion1 of cluster '\S+' is off\n$/);
+  assert.match((await node('kill', 'minion1')).stdout, /^minion1 of cluster '\S+' was off already\n$/);
+  const without = await local('status', '--name', NAME);
+  assert.match(without.stdout, /minion1 +NotReady .*\n[^]*problem: minion1 does not run; start it: romana local node start/);
+  assert.equal(without.status, 1);
+  const again = await local('up', '--name', NAME);
+  assert.equal(again.status, 0, again.stderr);
+  assert.match(again.stdout, /master and 1 minion, up again in/);
+  assert.match((await node('kill', 'minion1')).stdout, /is off/);
+  assert.match((await node('start', 'minion1')).stdout, /^minion1 of cluster '\S+' is Ready after \S+ s\n$/);
 
   await client.close();
   const down = await local('down', '--name', NAME);
