@@ -96,7 +96,10 @@ test('romana local: up, status, kubeconfig, shell, exec, node and down, with eve
   assert.match((await node('stop', 'minion1')).stdout, /^minion1 of cluster '\S+' is off\n$/);
   assert.match((await node('kill', 'minion1')).stdout, /^minion1 of cluster '\S+' was off already\n$/);
   const without = await local('status', '--name', NAME);
-  assert.match(without.stdout, /minion1 +NotReady .*\n[^]*problem: minion1 does not run; start it: romana local node start/);
+  assert.match(
+    without.stdout,
+    /minion1 +NotReady .*\n[^]*problem: minion1 does not run; start it: romana local node start/,
+  );
   assert.equal(without.status, 1);
   const again = await local('up', '--name', NAME);
   assert.equal(again.status, 0, again.stderr);

@@ -103,7 +103,9 @@ test('down removes what is left after processes were killed', { skip }, async (t
   signalProcess(minion, 'SIGKILL');
   await waitFor('the end of the minion', () => !isAlive(minion));
   const client = peopleClient(layout);
-  assert.deepEqual((await clusterStatus(layout, client)).problems, ['minion1 does not run; start it: romana local node start minion1']);
+  assert.deepEqual((await clusterStatus(layout, client)).problems, [
+    'minion1 does not run; start it: romana local node start minion1',
+  ]);
   await client.close();
   const stray = spawn('ip', ['netns', 'exec', layout.fabric, 'sleep', '1000'], { stdio: 'ignore' });
   const gone = new Promise((resolve) => stray.once('exit', resolve));
