@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { Registry } from 'prom-client';
 import { parse } from 'yaml';
 import { Controller } from '../../src/controller/controller.ts';
+import type { Warning } from '../../src/controller/state.ts';
 import { HttpKubeClient } from '../../src/kube/http-client.ts';
 import { fixedToken } from '../../src/kube/token.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -32,6 +33,7 @@ export class RigApi {
   readonly #fabric: TestNetns;
   readonly #storage: string;
   readonly #ports: Ports;
+  readonly #warnings: Warning[] = [];
   #server: ApiServer | undefined;
   #control:
     | { readonly controller: Controller; readonly stop: AbortController; readonly done: Promise<void> }
@@ -75,6 +77,11 @@ export class RigApi {
     return this.#control?.controller;
   }
 
+  /** What the controller has told people by events. */
+  get warnings(): readonly Warning[] {
+    return this.#warnings;
+  }
+
   /** Starts a controller that knows nothing yet. */
   startController(): void {
     if (this.#control !== undefined) throw new Error('RigApi: the controller is there already');
@@ -84,7 +91,7 @@ export class RigApi {
       log: silentLog,
       registry: new Registry(),
       lead: (work, signal) => work(signal),
-      warn: () => Promise.resolve(),
+      warn: (warning) => Promise.resolve(void this.#warnings.push(warning)),
     });
     const stop = new AbortController();
     this.#control = { controller, stop, done: controller.run(stop.signal) };
