@@ -40,13 +40,50 @@ test('R28: AddressBook takes the shared pool when a segment is full on this host
   assert.equal(new Set(given).size, given.length);
   const pooled = given.filter((item) => decode(V4[0] as Plan, item)?.pool === true);
   assert.equal(pooled.length, 4_092);
-  assert.ok(book.full(V4, 1));
-  assert.ok(!book.full(V4, 2));
   const refused = book.allocate(DEFAULT_PLANS, PLACE, 'u');
   const text = 'tenant 1 segment 1 has 252 of 252 in use, the shared pool has 4092 of 4092 in use';
   assert.deepEqual(refused, { ok: false, error: `no IPv4 address is free on this host: ${text}` });
   book.release(given.slice(0, 1));
   assert.deepEqual(unwrap(book.allocate(V4, PLACE, 'u')), given.slice(0, 1));
+});
+
+test('R16: AddressBook is full only when neither the shared pool nor any segment has an address left', () => {
+  // Two segments of one tenant with 4 addresses each, and 12 in the pool.
+  const plan = unwrap(parsePlan('10.0.0.0/25:2,1,1,3'));
+  const pooled = { ...PLACE, tenantId: 0, segmentId: 0, pool: true };
+  const book = new AddressBook(new FakeClock(), nobody);
+  const full = (): boolean => book.full([plan], 1);
+  const last = many(book, 4, [plan]).slice(-1);
+  assert.ok(!full(), 'one full segment');
+  many(book, 11, [plan], pooled);
+  assert.ok(!full(), 'one left in the pool');
+  many(book, 1, [plan], pooled);
+  assert.ok(!full(), 'the other segment has all of its addresses');
+  many(book, 4, [plan], { ...PLACE, segmentId: 0 });
+  assert.ok(full());
+  assert.ok(!book.allocate([plan], PLACE, 'u').ok);
+  assert.ok(!book.full([plan], 2));
+  const restarted = new AddressBook(new FakeClock(), nobody);
+  restarted.reserve(book.taken());
+  assert.ok(restarted.full([plan], 1), 'after a restart, when no pod has needed a range yet');
+  book.release(last);
+  assert.ok(!full());
+});
+
+test('R16: AddressBook is full when no segment has an address in every family whose pool is full', () => {
+  const pooled = { ...PLACE, tenantId: 0, segmentId: 0, pool: true };
+  const four = unwrap(parsePlan('10.0.0.0/25:2,1,1,3'));
+  const six = unwrap(parsePlan('fd00:10::/121:2,1,1,3'));
+  const book = new AddressBook(new FakeClock(), nobody);
+  for (const plan of [four, six]) many(book, 12, [plan], pooled);
+  many(book, 4, [four], { ...PLACE, segmentId: 0 });
+  assert.ok(!book.full([four, six], 1));
+  many(book, 4, [six]);
+  assert.ok(book.full([four, six], 1), 'segment 0 has only IPv6 addresses, segment 1 only IPv4 ones');
+  const narrow = unwrap(parsePlan('10.0.0.0/26:2,1,1,2'));
+  const none = new AddressBook(new FakeClock(), nobody);
+  many(none, 4, [narrow], pooled);
+  assert.ok(none.full([narrow], 1), 'endpoints too narrow for any pod');
 });
 
 test('AddressBook gives back the one family when the other is full', () => {

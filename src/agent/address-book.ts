@@ -91,9 +91,18 @@ export class AddressBook {
     }
   }
 
-  /** Whether no pod at all can get addresses: a family's shared pool, where every pod may go, has none left. */
+  /**
+   * Whether no pod at all can get addresses: a family's shared pool has none left, and no segment that anybody could
+   * have has one in every such family.
+   */
   full(plans: readonly Plan[], hostId: number): boolean {
-    return plans.some((plan) => this.#range(plan, hostId, 0, 0).allocator.free === 0);
+    const crowded = plans.filter((plan) => this.#range(plan, hostId, 0, 0).allocator.free === 0);
+    if (crowded.length === 0) return false;
+    const tenants = Math.min(...crowded.map(maxTenant)); // from 1
+    const segments = Math.min(...crowded.map(maxSegment)) + 1; // from 0
+    if (crowded.some((plan) => roomOf(plan) === 0)) return true;
+    const full = new Set(crowded.flatMap((plan) => this.#fullSegments(plan, hostId, { tenants, segments })));
+    return full.size === tenants * segments;
   }
 
   /** The addresses that are taken, in order. */
@@ -163,6 +172,19 @@ export class AddressBook {
     this.#taken.set(address, range);
   }
 
+  /** Of tenants 1 to `tenants` and segments below `segments` those without a free address, each as "tenant segment". */
+  #fullSegments(plan: Plan, hostId: number, of: { tenants: number; segments: number }): readonly string[] {
+    const counts = new Map<string, number>();
+    for (const address of this.#taken.keys()) {
+      const fields = decode(plan, address);
+      if (fields?.host !== hostId || fields.tenant === 0) continue;
+      if (fields.tenant > of.tenants || fields.segment >= of.segments) continue;
+      const key = `${fields.tenant} ${fields.segment}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return [...counts].flatMap(([key, count]) => (count >= roomOf(plan) ? [key] : []));
+  }
+
   #fullText(plan: Plan, place: Place): string {
     const ranges = this.#rangesFor(plan, place).map(({ tenant, segment, allocator }) => {
       const name = tenant === 0 ? 'the shared pool' : `tenant ${tenant} segment ${segment}`;
@@ -170,6 +192,11 @@ export class AddressBook {
     });
     return ranges.join(', ');
   }
+}
+
+/** How many pods of one segment a host has addresses for. */
+function roomOf(plan: Plan): number {
+  return Math.max(0, maxEndpoint(plan) - FIRST_ENDPOINT + 1);
 }
 
 function endpointIn(range: Range, address: Address): number | undefined {

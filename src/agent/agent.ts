@@ -1,6 +1,5 @@
 import type { Address } from '../addr/address.ts';
 import type { Chain } from '../cni/chain.ts';
-import { conflistText } from '../cni/conflist.ts';
 import { cniError, type CniError } from '../cni/errors.ts';
 import { Conntrack } from '../kernel/conntrack.ts';
 import { LibNft } from '../kernel/libnftables.ts';
@@ -10,7 +9,6 @@ import { Rtnl } from '../kernel/rtnl.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { type Traffic, trafficMetrics } from '../kube/traffic.ts';
 import type { Clock } from '../lib/clock.ts';
-import { processPlugin } from '../lib/cni-plugin.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
 import { podFinished } from '../objects/pod.ts';
@@ -20,11 +18,13 @@ import { identityIndex } from '../plan/identity.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { AddressBook } from './address-book.ts';
-import { agreeOnChain } from './cni-chain.ts';
+import { conflistOf } from './cni-chain.ts';
 import { CniHandler } from './cni-handler.ts';
 import { type CniInstallation, installCni } from './cni-install.ts';
 import { CniServer } from './cni-server.ts';
 import { HostChecker } from './host-checker.ts';
+import { COLLECT_MS, Collector } from './collection.ts';
+import { EvidenceFinder } from './evidence.ts';
 import { enableForwarding, findUnderlay, HostRoutes, type Underlay } from './host-routes.ts';
 import { KernelDatapath } from './kernel-datapath.ts';
 import { LeaseStore } from './leases.ts';
@@ -51,6 +51,8 @@ export interface AgentOptions {
   readonly installation: CniInstallation;
   /** CNI plugins and their order; undefined: the standard ones that are on this node, after ours. */
   readonly chain?: Chain;
+  /** How often it looks for attachments whose sandbox is gone, in milliseconds; 60 s without. */
+  readonly collectMs?: number;
   /** TCP port of metrics and health. */
   readonly port: number;
   readonly clock: Clock;
@@ -60,9 +62,6 @@ export interface AgentOptions {
   /** Called when pods can be connected and policy is in force. */
   readonly onReady?: () => void;
 }
-
-/** How long a chained plugin may take to tell its versions, in milliseconds. */
-const VERSION_MS = 5_000;
 
 /** Runs the agent of one host until the signal; resolves when all has ended cleanly. */
 export async function runAgent(options: AgentOptions): Promise<void> {
@@ -175,12 +174,13 @@ class Agent {
       await this.#enforceFirst(signal);
       this.#network.restore();
       await this.#server.listen();
-      const written = await this.#install();
+      const { installation, chain } = this.#o;
+      const written = installCni(installation, await conflistOf(installation.pluginDirectory, chain, log));
       this.#serving = true;
       void this.#checker.run(signal);
       log.info({ host: this.#observer.host?.id, leases: this.#leases.list().length, written }, 'connects pods');
       onReady?.();
-      await aborted(signal);
+      await this.#collector().run(signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -202,12 +202,17 @@ class Agent {
     this.#o.log.info({}, 'has ended; the kernel keeps its routes and rules');
   }
 
-  /** Shows the network to the container runtime, with the plugins that are chained on this node. */
-  async #install(): Promise<readonly string[]> {
-    const { installation, chain: wanted, log } = this.#o;
-    const call = processPlugin({}, VERSION_MS);
-    const { chain, version } = await agreeOnChain({ wanted, directory: installation.pluginDirectory, call, log });
-    return installCni(installation, conflistText(chain, version));
+  #collector(): Collector {
+    const { client, clock, log, collectMs } = this.#o;
+    return new Collector({
+      leases: this.#leases,
+      evidence: new EvidenceFinder({ rtnl: this.#rtnl, client, pods: () => this.#observer.pods.store }),
+      network: this.#network,
+      everyMs: collectMs ?? COLLECT_MS,
+      onFreed: () => this.#metrics.collected.inc(),
+      clock,
+      log,
+    });
   }
 
   #cniServer(): CniServer {
@@ -244,7 +249,7 @@ class Agent {
       return cniError('notAvailable', `the agent ${this.#observer.missing ?? 'is starting'}`);
     }
     if (this.#book.full(network.plans, host.id)) {
-      return cniError('notAvailable', `no address is left on this host: its shared pool is full`);
+      return cniError('notAvailable', 'no address is left on this host: its shared pool and all segments are full');
     }
     return undefined;
   }
@@ -359,11 +364,4 @@ class Agent {
     }
     return false;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

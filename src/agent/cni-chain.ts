@@ -1,7 +1,20 @@
 import { type Chain, commonVersion, lostBelow, PLUGIN_TYPE, type PluginConfig, STANDARD_CHAIN } from '../cni/chain.ts';
+import { conflistText } from '../cni/conflist.ts';
 import { CNI_VERSIONS, type CniVersion, NEWEST_VERSION } from '../cni/version.ts';
-import { type CallPlugin, findPlugin } from '../lib/cni-plugin.ts';
+import { type CallPlugin, findPlugin, processPlugin } from '../lib/cni-plugin.ts';
 import type { Log } from '../lib/log.ts';
+
+/** How long a plugin may take to tell its versions, in milliseconds. */
+const VERSION_MS = 5_000;
+
+/**
+ * The text of the network's configuration with the chain `wanted`, or the standard one, on a node whose plugins are in
+ * `directory`.
+ */
+export async function conflistOf(directory: string, wanted: Chain | undefined, log: Log): Promise<string> {
+  const agreed = await agreeOnChain({ wanted, directory, call: processPlugin({}, VERSION_MS), log });
+  return conflistText(agreed.chain, agreed.version);
+}
 
 /** The chain that the agent shows to the container runtime. */
 export interface AgreedChain {

@@ -7,7 +7,6 @@ import { type CniResult, resultJson } from '../cni/result.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 import { type Log, silentLog } from '../lib/log.ts';
 import { err, ok, unwrap } from '../lib/result.ts';
-import type { Lease } from '../plan/snapshot.ts';
 import { type CniCall, CniHandler, type CniHandlerOptions } from './cni-handler.ts';
 
 const RESULT: CniResult = {
@@ -34,7 +33,7 @@ function handler(
     add: () => Promise.resolve(ok(RESULT)),
     del: () => Promise.resolve(ok(undefined)),
     check: () => Promise.resolve(ok(undefined)),
-    stale: () => [],
+    gc: () => Promise.resolve(ok(undefined)),
     ...network,
   };
   const onCall = (call: CniCall): void => void calls.push(call);
@@ -81,23 +80,16 @@ for (const [command, config, version] of [
   ['ADD', { cniVersion: '0.3.1' }, '0.3.1'],
   ['DEL', { cniVersion: '1.0.0' }, '1.0.0'],
   ['CHECK', { prevResult: {} }, '1.1.0'],
+  ['GC', gc, '1.1.0'],
   ['STATUS', {}, '1.1.0'],
 ] as const) {
   test(`CniHandler answers ${command} that fails with the error, in the caller's version`, async () => {
     const no = () => Promise.resolve(err(FAILURE));
-    const { ask, calls } = handler({ add: no, del: no, check: no }, () => FAILURE);
+    const { ask, calls } = handler({ add: no, del: no, check: no, gc: no }, () => FAILURE);
     assert.deepEqual(await ask(bytesOf(command, config)), { failed: true, json: { cniVersion: version, ...FAILURE } });
     assert.deepEqual(calls, [{ command, code: 11, seconds: 0 }]);
   });
 }
-
-test('CniHandler answers GC with an error that names what is not valid any more and is still there', async () => {
-  const stale = [{ containerId: 'c9', ifname: 'eth0' }] as unknown as readonly Lease[];
-  const { json, failed } = await handler({ stale: () => stale }).ask(bytesOf('GC', gc));
-  assert.ok(failed);
-  const msg = '1 attachments are not valid any more; send DEL for them';
-  assert.deepEqual(json, { cniVersion: '1.1.0', code: 100, msg, details: 'c9/eth0' });
-});
 
 test('CniHandler refuses to make an interface that a plugin before has made', async () => {
   const { ask } = handler({ add: () => assert.fail('is not called') });

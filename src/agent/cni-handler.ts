@@ -25,7 +25,7 @@ export interface CniCall {
 
 /** What a handler stands on. */
 export interface CniHandlerOptions {
-  readonly network: Pick<PodNetwork, 'add' | 'del' | 'check' | 'stale'>;
+  readonly network: Pick<PodNetwork, 'add' | 'del' | 'check' | 'gc'>;
   /** Why no ADD at all could succeed now; undefined when they can. An error makes the whole node not ready. */
   readonly status: () => CniError | undefined;
   readonly clock: Clock;
@@ -83,10 +83,8 @@ export class CniHandler {
           return await network.del(request.attachment, signal);
         case 'CHECK':
           return await network.check(request.attachment, request.netns, request.previous);
-        case 'GC': {
-          const stale = network.stale(request.valid);
-          return stale.length === 0 ? ok(undefined) : err(notCollected(stale));
-        }
+        case 'GC':
+          return await network.gc(request, signal);
         case 'STATUS': {
           const problem = status();
           return problem === undefined ? ok(undefined) : err(problem);
@@ -99,16 +97,6 @@ export class CniHandler {
       return err(cniErrorOf(error, `could not perform ${request.command}`));
     }
   }
-}
-
-/** GC never says that it freed what it did not: what is stale goes by DEL. */
-function notCollected(stale: readonly { readonly containerId: string; readonly ifname: string }[]): CniError {
-  const named = stale.slice(0, 20).map(({ containerId, ifname }) => `${containerId}/${ifname}`);
-  return cniError(
-    'internal',
-    `${stale.length} attachments are not valid any more; send DEL for them`,
-    named.join(', '),
-  );
 }
 
 function describe(request: CniRequest): object {

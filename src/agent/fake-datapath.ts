@@ -48,6 +48,10 @@ export class FakeDatapath implements Datapath {
     this.links.delete(lease.hostInterface);
   }
 
+  netnsId(netnsPath: string): string {
+    return `of ${netnsPath}`;
+  }
+
   check(lease: Lease, _netnsPath: string): readonly string[] {
     void this.#begin('check', lease);
     return this.problems;

@@ -3,6 +3,7 @@ import type { Conntrack } from '../kernel/conntrack.ts';
 import type { LinkRemover } from '../kernel/link-remover.ts';
 import { checkPod } from '../kernel/check-pod.ts';
 import type { LinkMaker } from '../kernel/link-maker.ts';
+import { netnsId } from '../kernel/netns.ts';
 import { detachPod, type PodWiring, type PreparedPod, preparePodAsync } from '../kernel/pod-link.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
 import type { Lease } from '../plan/snapshot.ts';
@@ -66,6 +67,10 @@ export class KernelDatapath implements Datapath {
   async remove(lease: Lease): Promise<void> {
     await this.#options.remover.remove(lease.hostInterface);
     await this.#forget.add(lease);
+  }
+
+  netnsId(netnsPath: string): string {
+    return netnsId(netnsPath) ?? '';
   }
 
   check(lease: Lease, netnsPath: string): readonly string[] {

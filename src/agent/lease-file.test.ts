@@ -27,11 +27,20 @@ test('parseLeaseFile reads what leaseFileText wrote, whatever the lease', () => 
     containerId: fc.string(),
     segment: fc.option(fc.string()),
   });
+  const origin = fc.record(
+    { network: fc.string(), netns: fc.string(), netnsId: fc.string(), since: fc.nat() },
+    { noNullPrototype: true },
+  );
   fc.assert(
-    fc.property(lease, fc.constantFrom<LeaseState>('adding', 'active', 'leaving'), (parts, state) => {
-      const whole = { ...LEASE, ...parts };
-      assert.deepEqual(parseLeaseFile(leaseFileText(whole, state)), { ok: true, value: { lease: whole, state } });
-    }),
+    fc.property(
+      lease,
+      fc.option(origin),
+      fc.constantFrom<LeaseState>('adding', 'active', 'leaving'),
+      (parts, origin, state) => {
+        const whole = { ...LEASE, ...parts, ...(origin === null ? {} : { origin }) };
+        assert.deepEqual(parseLeaseFile(leaseFileText(whole, state)), { ok: true, value: { lease: whole, state } });
+      },
+    ),
   );
 });
 
@@ -48,6 +57,7 @@ for (const [name, text, reason] of [
   ['a lease without uid', written({ uid: undefined }), /lease\.uid/],
   ['a segment that is a number', written({ segment: 5 }), /lease\.segment/],
   ['an interface that is none of ours', written({ hostInterface: 'eth0' }), /lease\.hostInterface/],
+  ['an origin without time', written({ origin: { network: 'n', netns: '/n', netnsId: '4:5' } }), /lease\.origin/],
   ['addresses that are none', written({ addresses: ['10.1.17.300'] }), /lease\.addresses/],
   ['no addresses', written({ addresses: [] }), /lease\.addresses/],
 ] as const) {

@@ -1,6 +1,6 @@
 import { type Address, parseAddress } from '../addr/address.ts';
 import { type Result, err, ok } from '../lib/result.ts';
-import type { Lease } from '../plan/snapshot.ts';
+import type { Lease, Origin } from '../plan/snapshot.ts';
 import { isHostInterfaceName } from './attachment-names.ts';
 
 /**
@@ -36,6 +36,7 @@ export function parseLeaseFile(text: string): Result<{ readonly lease: Lease; re
   for (const name of TEXTS) if (typeof lease[name] !== 'string') return err(`lease.${name} is no text`);
   if (lease['segment'] !== null && typeof lease['segment'] !== 'string') return err('lease.segment is no text or null');
   if (!isHostInterfaceName(String(lease['hostInterface']))) return err('lease.hostInterface is none of our names');
+  if (lease['origin'] !== undefined && !isOrigin(lease['origin'])) return err('lease.origin is not how an ADD comes');
   const addresses: Address[] = [];
   for (const item of Array.isArray(lease['addresses']) ? (lease['addresses'] as readonly unknown[]) : []) {
     const address = parseAddress(typeof item === 'string' ? item : '');
@@ -58,6 +59,11 @@ export function addressesIn(text: string): readonly Address[] {
 
 function isState(value: unknown): value is LeaseState {
   return STATES.has(value);
+}
+
+function isOrigin(value: unknown): value is Origin {
+  if (!isObject(value) || !Number.isFinite(value['since'])) return false;
+  return ['network', 'netns', 'netnsId'].every((name) => typeof value[name] === 'string');
 }
 
 function isObject(json: unknown): json is Readonly<Record<string, unknown>> {

@@ -66,6 +66,11 @@ export class AgentMetrics {
     help: 'Cut connections that go on because policy allows them again.',
     registers: [this.registry],
   });
+  readonly collected = new Counter({
+    name: 'romana_agent_attachments_collected_total',
+    help: 'Attachments freed because their sandbox is gone, for which no DEL came.',
+    registers: [this.registry],
+  });
   readonly appliedVersion = new Gauge({
     name: 'romana_agent_applied_resource_version',
     help: 'Everything that the API server had up to this resource version is in the kernel; 0 before the first time.',

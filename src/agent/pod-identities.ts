@@ -123,6 +123,7 @@ export class PodIdentities implements Identities {
   }
 }
 
-function isPod(pod: Pod, uid: string): boolean {
+/** Whether `pod` is the one that a runtime knows by `uid`: for a static pod the hash that the kubelet gave it. */
+export function isPod(pod: Pod, uid: string): boolean {
   return pod.meta.uid === uid || configHash(pod) === uid;
 }

@@ -1,81 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { type Address, parseAddress } from '../addr/address.ts';
 import { DEFAULT_PLANS } from '../addr/plan.ts';
 import { CniFailure, cniError } from '../cni/errors.ts';
 import { resultJson } from '../cni/result.ts';
-import { FakeClock } from '../lib/fake-clock.ts';
-import { silentLog } from '../lib/log.ts';
 import { err, ok, unwrap } from '../lib/result.ts';
 import { waitFor } from '../lib/wait-for.ts';
-import { AddressBook } from './address-book.ts';
-import { hostInterfaceName } from './attachment-names.ts';
-import { type DatapathStep, FakeDatapath } from './fake-datapath.ts';
+import type { DatapathStep } from './fake-datapath.ts';
 import { leaseFileText } from './lease-file.ts';
-import { LeaseStore } from './leases.ts';
-import { type AddRequest, type Identities, PodNetwork } from './pod-network.ts';
-
-const IDENTITY = {
-  labels: new Map([['segment', 'frontend']]),
-  segment: 'frontend',
-  hostId: 1,
-  tenantId: 1,
-  segmentId: 1,
-  pool: false,
-  plans: DEFAULT_PLANS,
-};
-
-interface Rig {
-  readonly datapath: FakeDatapath;
-  readonly leases: LeaseStore;
-  readonly book: AddressBook;
-  readonly clock: FakeClock;
-  readonly network: PodNetwork;
-  readonly directory: string;
-}
-
-/** A pod network on fakes; `directory` is that of an earlier one whose agent has ended. */
-function rig(t: TestContext, { identities, directory }: { identities?: Identities; directory?: string } = {}): Rig {
-  const folder = directory ?? mkdtempSync(join(tmpdir(), 'romana-pods-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const clock = new FakeClock(1_000_000);
-  const datapath = new FakeDatapath();
-  const leases = new LeaseStore(folder, silentLog);
-  const book = new AddressBook(clock, () => false);
-  const network = new PodNetwork({
-    datapath,
-    identities: identities ?? { forPod: () => Promise.resolve(ok(IDENTITY)) },
-    leases,
-    book,
-    network: () => ({ plans: DEFAULT_PLANS, mtu: 1500 }),
-    clock,
-    log: silentLog,
-  });
-  return { datapath, leases, book, clock, network, directory: folder };
-}
-
-function request(n = 1): AddRequest {
-  const pod = { namespace: 'tenant-a', name: `web-${n}`, uid: `u-${n}` };
-  return { attachment: { containerId: `c${n}`, ifname: 'eth0' }, netns: `/run/netns/c${n}`, pod };
-}
+import type { Identities } from './pod-network.ts';
+import { assertNothingLeft, IDENTITY, name, never, podNetworkRig, request } from './pod-network-fixture.ts';
 
 const FIRST: readonly Address[] = ['10.1.17.3', 'fd00:10::1:1:1:3'].map((text) => unwrap(parseAddress(text)));
-const never = new AbortController().signal;
-const name = (n = 1): string => hostInterfaceName(request(n).attachment);
-
-function assertNothingLeft({ datapath, leases, book, directory }: Rig): void {
-  assert.deepEqual(leases.addresses(), []);
-  assert.deepEqual(book.taken(), []);
-  assert.deepEqual([...datapath.links], []);
-  assert.deepEqual([...datapath.enforced], []);
-  assert.deepEqual(readdirSync(directory), []);
-}
 
 test('PodNetwork.add connects a pod and tells what it made', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   const result = unwrap(await it.network.add(request(), never));
   assert.deepEqual(
     it.datapath.calls,
@@ -102,7 +43,7 @@ test('PodNetwork.add connects a pod and tells what it made', async (t) => {
 });
 
 test('R1: PodNetwork.add sets a link up only when its policy is in the kernel, and its lease is on file before', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   const gate = Promise.withResolvers<void>();
   it.datapath.before.set('enforce', () => gate.promise);
   it.datapath.before.set('prepare', () => assert.deepEqual(readdirSync(it.directory), [`${name()}.json`]));
@@ -117,7 +58,7 @@ test('R1: PodNetwork.add sets a link up only when its policy is in the kernel, a
 
 for (const step of ['prepare', 'enforce', 'up'] as const) {
   test(`R15: PodNetwork.add gives back everything when ${step} fails, and works when repeated`, async (t) => {
-    const it = rig(t);
+    const it = podNetworkRig(t);
     it.datapath.before.set(step, () => {
       throw new Error('ENOBUFS');
     });
@@ -138,7 +79,7 @@ for (const [what, when] of [
   ['cannot be put on file as active', 'active'],
 ] as const) {
   test(`R15: PodNetwork.add gives back everything when its lease ${what}`, async (t) => {
-    const it = rig(t);
+    const it = podNetworkRig(t);
     const put = it.leases.put.bind(it.leases);
     it.leases.put = (lease, state) => {
       if (state === when) throw new Error('could not write', { cause: new Error('ENOSPC') });
@@ -153,7 +94,7 @@ for (const [what, when] of [
 
 test('PodNetwork.add takes nothing when the pod has no identity yet', async (t) => {
   const error = cniError('tryAgainLater', 'namespace tenant-a has no id yet');
-  const it = rig(t, { identities: { forPod: () => Promise.resolve(err(error)) } });
+  const it = podNetworkRig(t, { identities: { forPod: () => Promise.resolve(err(error)) } });
   assert.deepEqual(await it.network.add(request(), never), { ok: false, error });
   assert.deepEqual(it.datapath.calls, []);
   assertNothingLeft(it);
@@ -161,7 +102,7 @@ test('PodNetwork.add takes nothing when the pod has no identity yet', async (t) 
 
 test('PodNetwork.add says try again when no address is free', async (t) => {
   const full = { ...IDENTITY, plans: DEFAULT_PLANS.slice(0, 1), pool: true };
-  const it = rig(t, { identities: { forPod: () => Promise.resolve(ok(full)) } });
+  const it = podNetworkRig(t, { identities: { forPod: () => Promise.resolve(ok(full)) } });
   while (it.book.allocate(full.plans, full, 'x').ok);
   const failed = await it.network.add(request(), never);
   assert.equal(!failed.ok && failed.error.code, 11);
@@ -169,7 +110,7 @@ test('PodNetwork.add says try again when no address is free', async (t) => {
 });
 
 test('PodNetwork.add answers with the code that the datapath chose', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   const error = cniError('unknownContainer', 'there is no network namespace /run/netns/c1');
   it.datapath.before.set('prepare', () => {
     throw new CniFailure(error);
@@ -184,7 +125,7 @@ for (const step of ['identity', 'enforce'] as const) {
       if (step === 'identity') await gate.promise;
       return ok(IDENTITY);
     };
-    const it = rig(t, { identities: { forPod } });
+    const it = podNetworkRig(t, { identities: { forPod } });
     it.datapath.before.set('enforce', () => gate.promise);
     const late = cniError('tryAgainLater', 'late');
     const abort = new AbortController();
@@ -201,7 +142,7 @@ for (const step of ['identity', 'enforce'] as const) {
 }
 
 test('PodNetwork.add gives the same result when repeated and intact, and an error when not', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   const first = await it.network.add(request(), never);
   assert.deepEqual(await it.network.add(request(), never), first);
   assert.equal(it.leases.list().length, 1);
@@ -219,7 +160,7 @@ test('PodNetwork.add gives the same result when repeated and intact, and an erro
 });
 
 test('PodNetwork.add does not wait for the ADD of another pod', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   const gate = Promise.withResolvers<void>();
   it.datapath.before.set('enforce', (lease) => (lease.pod === 'web-1' ? gate.promise : undefined));
   const slow = it.network.add(request(1), never);
@@ -231,7 +172,7 @@ test('PodNetwork.add does not wait for the ADD of another pod', async (t) => {
 });
 
 test('R15: PodNetwork.del succeeds when repeated, for unknown containers, and leaves nothing', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   assert.ok((await it.network.del(request().attachment, never)).ok);
   assert.ok((await it.network.add(request(), never)).ok);
   for (let i = 0; i < 3; i++) assert.ok((await it.network.del(request().attachment, never)).ok);
@@ -242,7 +183,7 @@ test('R15: PodNetwork.del succeeds when repeated, for unknown containers, and le
 });
 
 test('R34: PodNetwork.del answers when the pod is off the network; its address is free when link and connections are gone', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   assert.ok((await it.network.add(request(), never)).ok);
   const gate = Promise.withResolvers<void>();
   it.datapath.before.set('remove', () => gate.promise);
@@ -259,7 +200,7 @@ test('R34: PodNetwork.del answers when the pod is off the network; its address i
 
 for (const step of ['detach', 'remove'] as const satisfies readonly DatapathStep[]) {
   test(`PodNetwork.del tries again in the background while ${step} fails`, async (t) => {
-    const it = rig(t);
+    const it = podNetworkRig(t);
     assert.ok((await it.network.add(request(), never)).ok);
     let failures = 3;
     it.datapath.before.set(step, () => {
@@ -281,7 +222,7 @@ for (const step of ['detach', 'remove'] as const satisfies readonly DatapathStep
 }
 
 test('PodNetwork.del ends an ADD that is under way and leaves nothing', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   const gate = Promise.withResolvers<void>();
   it.datapath.before.set('enforce', () => gate.promise);
   const added = it.network.add(request(), never);
@@ -295,7 +236,7 @@ test('PodNetwork.del ends an ADD that is under way and leaves nothing', async (t
 });
 
 test('PodNetwork.add of the same container waits until its last link is gone', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   assert.ok((await it.network.add(request(), never)).ok);
   const gate = Promise.withResolvers<void>();
   it.datapath.before.set('remove', () => gate.promise);
@@ -309,7 +250,7 @@ test('PodNetwork.add of the same container waits until its last link is gone', a
 });
 
 test('PodNetwork.check finds an attachment as it was made, or says what is not', async (t) => {
-  const it = rig(t);
+  const it = podNetworkRig(t);
   const { attachment, netns } = request();
   const missing = await it.network.check(attachment, netns, {});
   assert.equal(!missing.ok && missing.error.code, 3);
@@ -323,24 +264,14 @@ test('PodNetwork.check finds an attachment as it was made, or says what is not',
   assert.match((!other.ok && other.error.details) || '', /prevResult has no address 10\.1\.17\.3/);
 });
 
-test('PodNetwork.stale lists what is connected and not valid', async (t) => {
-  const it = rig(t);
-  for (const n of [1, 2]) assert.ok((await it.network.add(request(n), never)).ok);
-  const stale = it.network.stale([request(1).attachment, { containerId: 'c2', ifname: 'net1' }]);
-  assert.deepEqual(
-    stale.map(({ pod }) => pod),
-    ['web-2'],
-  );
-});
-
 test('PodNetwork.restore keeps what is connected and takes away what is half made or was leaving', async (t) => {
-  const old = rig(t);
+  const old = podNetworkRig(t);
   for (const n of [1, 2, 3]) assert.ok((await old.network.add(request(n), never)).ok);
   const [, second, third] = old.leases.list();
   assert.ok(second !== undefined && third !== undefined);
   old.leases.put(second, 'adding');
   old.leases.put(third, 'leaving');
-  const it = rig(t, { directory: old.directory });
+  const it = podNetworkRig(t, { directory: old.directory });
   it.network.restore();
   assert.deepEqual(
     it.leases.list().map(({ pod }) => pod),
@@ -357,27 +288,27 @@ test('PodNetwork.restore keeps what is connected and takes away what is half mad
 });
 
 test('PodNetwork.stop leaves what cannot leave yet on file for the next agent', async (t) => {
-  const old = rig(t);
+  const old = podNetworkRig(t);
   assert.ok((await old.network.add(request(), never)).ok);
   old.datapath.before.set('remove', () => {
     throw new Error('EBUSY');
   });
   assert.ok((await old.network.del(request().attachment, never)).ok);
   await old.network.stop();
-  const it = rig(t, { directory: old.directory });
+  const it = podNetworkRig(t, { directory: old.directory });
   it.network.restore();
   await it.network.settled();
   assertNothingLeft(it);
 });
 
 test('PodNetwork.del takes away an attachment whose lease cannot be read, and frees its addresses only then', async (t) => {
-  const old = rig(t);
+  const old = podNetworkRig(t);
   assert.ok((await old.network.add(request(), never)).ok);
   const [lease] = old.leases.list();
   assert.ok(lease !== undefined);
   const text = leaseFileText(lease, 'active');
   writeFileSync(join(old.directory, `${name()}.json`), text.slice(0, text.indexOf('hostMac')));
-  const it = rig(t, { directory: old.directory });
+  const it = podNetworkRig(t, { directory: old.directory });
   it.datapath.links.set(name(), 'up');
   it.network.restore();
   assert.deepEqual(it.book.taken(), FIRST);

@@ -8,10 +8,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { type Result, err, ok } from '../lib/result.ts';
 import type { Labels } from '../objects/meta.ts';
-import type { Lease } from '../plan/snapshot.ts';
+import type { Lease, Origin } from '../plan/snapshot.ts';
 import type { AddressBook, Place } from './address-book.ts';
 import { Calm } from './calm.ts';
 import { attachmentMacs, hostInterfaceName } from './attachment-names.ts';
+import { invalidLeases, type ValidAttachments } from './invalid-leases.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { LeaseStore } from './leases.ts';
 import { Releases } from './releases.ts';
@@ -32,6 +33,8 @@ export interface Datapath {
   detach(lease: Lease): Promise<void>;
   /** Removes the link and then all conntrack entries of its addresses. May take its time. */
   remove(lease: Lease): Promise<void>;
+  /** The namespace behind a path, as device and inode; '' when there is none. */
+  netnsId(netnsPath: string): string;
   /** What of the attachment is not as it was made, one sentence each. */
   check(lease: Lease, netnsPath: string): readonly string[];
 }
@@ -67,6 +70,8 @@ export interface PodNetworkOptions {
 
 /** What ADD is about. */
 export interface AddRequest {
+  /** Name of the CNI network. */
+  readonly network: string;
   readonly attachment: Attachment;
   readonly netns: string;
   readonly pod: PodName;
@@ -161,10 +166,40 @@ export class PodNetwork {
     });
   }
 
-  /** The attachments on file that are not among `valid`, by pod. */
-  stale(valid: readonly Attachment[]): readonly Lease[] {
-    const names = new Set(valid.map(hostInterfaceName));
-    return this.#options.leases.withState('active').filter(({ hostInterface }) => !names.has(hostInterface));
+  /**
+   * Frees what is not among a network's valid attachments and not younger than the runtime's list of them. What cannot
+   * be freed yet keeps nothing else: it is in the error, and is tried again in the background.
+   */
+  async gc(said: ValidAttachments, signal: AbortSignal): Promise<Result<undefined, CniError>> {
+    const { leases, clock } = this.#options;
+    const invalid = invalidLeases(leases.withState('active'), said, clock.now());
+    const outcomes = await Promise.all(invalid.map((lease) => this.free(lease, async () => true, signal)));
+    const failures = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error]));
+    if (failures.length === 0) return ok(undefined);
+    const what = `could not free ${failures.length} of ${invalid.length} attachments that are not valid any more yet`;
+    const details = failures.slice(0, 20).map(({ msg }) => msg);
+    return err(cniError('internal', what, details.join('; ')));
+  }
+
+  /**
+   * Takes a lease off the network as DEL does, if it is still the one on file and `isStale` when its turn comes: after
+   * the calls for its attachment that came before.
+   *
+   * @returns whether it was taken off.
+   */
+  async free(lease: Lease, isStale: () => Promise<boolean>, signal: AbortSignal): Promise<Result<boolean, CniError>> {
+    const { leases } = this.#options;
+    return await this.#perform(lease.hostInterface, async () => {
+      try {
+        const isThere = (): boolean => leases.get(lease.hostInterface)?.lease === lease;
+        if (!isThere() || !(await isStale()) || !isThere()) return ok(false);
+        await abortable(this.#releases.begin(lease).detached, signal);
+        return ok(true);
+      } catch (error) {
+        const { namespace, pod, containerId } = lease;
+        return err(cniErrorOf(error, `could not take pod ${namespace}/${pod} (${containerId}) off the network`));
+      }
+    });
   }
 
   /** Resolves when no release is under way. */
@@ -204,8 +239,10 @@ export class PodNetwork {
   }
 
   /** A new lease, with addresses that are its own, on file. */
-  #lease({ attachment, pod }: AddRequest, identity: Identity): Result<Lease, CniError> {
+  #lease(request: AddRequest, identity: Identity): Result<Lease, CniError> {
     const { book, leases } = this.#options;
+    const { attachment, pod } = request;
+    const origin = this.#origin(request);
     const addresses = book.allocate(identity.plans, identity, pod.uid);
     if (!addresses.ok) return err(cniError('tryAgainLater', addresses.error));
     const lease: Lease = {
@@ -218,6 +255,7 @@ export class PodNetwork {
       segment: identity.segment,
       addresses: addresses.value,
       ...attachmentMacs(attachment),
+      origin,
     };
     try {
       leases.put(lease, 'adding');
@@ -226,6 +264,11 @@ export class PodNetwork {
       book.release(addresses.value);
       throw error;
     }
+  }
+
+  #origin({ network, netns }: AddRequest): Origin {
+    const { datapath, clock } = this.#options;
+    return { network, netns, netnsId: datapath.netnsId(netns), since: clock.now() };
   }
 
   async #connect(lease: Lease, netns: string, signal: AbortSignal): Promise<void> {
@@ -239,10 +282,15 @@ export class PodNetwork {
     leases.put(lease, 'active');
   }
 
-  #addAgain(lease: Lease, { netns, pod }: AddRequest): Result<CniResult, CniError> {
+  #addAgain(lease: Lease, request: AddRequest): Result<CniResult, CniError> {
+    const { netns, pod } = request;
     const problems = [...this.#options.datapath.check(lease, netns)];
     if (lease.uid !== pod.uid) problems.unshift(`it belongs to pod ${lease.namespace}/${lease.pod}, uid ${lease.uid}`);
-    if (problems.length === 0) return ok(this.#result(lease, netns));
+    if (problems.length === 0) {
+      // Its age counts from now on: a runtime that asks again wants it, whatever it knew before.
+      this.#options.leases.put({ ...lease, origin: this.#origin(request) }, 'active');
+      return ok(this.#result(lease, netns));
+    }
     const what = `container ${lease.containerId} has an interface ${lease.ifname} already, DEL must come first`;
     return err(cniError('internal', what, problems.join('; ')));
   }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 
 import { runAgent } from '../agent/agent.ts';
+import { COLLECT_MS } from '../agent/collection.ts';
 import { type Chain, parseChain } from '../cni/chain.ts';
 import { systemClock } from '../lib/clock.ts';
 import { clusterOptions, connect } from './cluster.ts';
@@ -16,6 +17,7 @@ interface Options {
   readonly kubeconfig?: string;
   readonly launcher: string;
   readonly cniChain?: string;
+  readonly collectEvery: string;
   readonly port: string;
   readonly logLevel: string;
 }
@@ -32,6 +34,11 @@ export function command(): Command {
       '--cni-chain <list>',
       'plugins of the network in order, as in a CNI configuration list: JSON, or a file that holds it; ' +
         'portmap and bandwidth without, where they are in /opt/cni/bin',
+    )
+    .option(
+      '--collect-every <seconds>',
+      'how often it looks for attachments whose pods are gone',
+      `${COLLECT_MS / 1_000}`,
     )
     .option('--port <number>', 'TCP port of metrics and health', '9671')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
@@ -51,6 +58,7 @@ export function command(): Command {
           configurationDirectory: '/etc/cni/net.d',
         },
         ...(chain === undefined ? {} : { chain }),
+        collectMs: Number(options.collectEvery) * 1_000,
         port: Number(options.port),
         clock: systemClock,
         log,

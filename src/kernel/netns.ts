@@ -55,3 +55,14 @@ export function withNetnsFd<T>(path: string, use: (fd: number, inode: number) =>
     closeSync(fd);
   }
 }
+
+/**
+ * The namespace that `path` leads to, as "device:inode": the same for every path to it for as long as it lasts. A path
+ * whose mount is gone leads to an ordinary file, which is another one. Undefined when nothing is there.
+ *
+ * @throws the error of the file system, other than that nothing is there.
+ */
+export function netnsId(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.dev}:${found.ino}`;
+}

@@ -6,6 +6,18 @@ import type { Pod } from '../objects/pod.ts';
 import type { Tenant } from '../objects/tenant.ts';
 import type { Policy } from '../policy/model.ts';
 
+/** How the ADD of a lease came. */
+export interface Origin {
+  /** Name of the CNI network. */
+  readonly network: string;
+  /** Path of the pod's network namespace. */
+  readonly netns: string;
+  /** The namespace that was behind the path, as device and inode: a path may come to mean another one. */
+  readonly netnsId: string;
+  /** When it last began, in milliseconds since the Unix epoch. */
+  readonly since: number;
+}
+
 /** An endpoint that this host's agent has given out: one interface of one pod, with its addresses. */
 export interface Lease {
   /** Of the Pod; for a static pod the hash that the kubelet knows it by. */
@@ -22,6 +34,8 @@ export interface Lease {
   readonly addresses: readonly Address[];
   readonly hostMac: string;
   readonly podMac: string;
+  /** Absent in what an agent of former times wrote. */
+  readonly origin?: Origin;
 }
 
 /** All that the agent of one host knows at one moment; the plan is a function of this alone. */

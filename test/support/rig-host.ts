@@ -35,7 +35,7 @@ exec cat
 
 /** What a CNI call is about. */
 export interface CniCall {
-  readonly command: 'ADD' | 'DEL' | 'CHECK' | 'STATUS' | 'VERSION';
+  readonly command: 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
   readonly containerId?: string;
   readonly netns?: string;
   readonly ifname?: string;
@@ -102,9 +102,9 @@ export class RigHost {
     return this.#log.slice(-40).join('\n');
   }
 
-  /** Starts `romana agent`, and waits until it connects pods. */
-  async startAgent(kubeconfig: string): Promise<void> {
-    const options = ['--node', this.name, '--kubeconfig', kubeconfig];
+  /** Starts `romana agent`, with more options, and waits until it connects pods. */
+  async startAgent(kubeconfig: string, more: readonly string[] = []): Promise<void> {
+    const options = ['--node', this.name, '--kubeconfig', kubeconfig, ...more];
     // An agent does not outlive the test, whatever becomes of it.
     const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, ROMANA, 'agent', ...options];
     const agent = spawn('nsenter', [...this.#enter(), ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
