@@ -43,3 +43,14 @@ void test('R33: Acknowledgements begins anew after a list: an API server that we
   given.forget();
   assert.deepEqual(given.update({ releases: ['a'], version: 10 }, undefined, []), []);
 });
+
+void test('R33: Acknowledgements.startAnew asks once for each restored backup, and forgets', () => {
+  const given = new Acknowledgements();
+  given.update({ releases: ['a'], version: 10 }, 12, []);
+  const asked = { releases: ['restored:monday', 'a'], version: 14 };
+  assert.deepEqual([given.startAnew({ releases: ['a'], version: 10 }), given.startAnew(asked)], [false, true]);
+  assert.deepEqual(given.update(asked, undefined, []), []);
+  assert.equal(given.startAnew(asked), false);
+  assert.deepEqual(given.update(asked, 14, []), asked.releases);
+  assert.equal(given.startAnew({ releases: ['restored:friday'], version: 20 }), true);
+});

@@ -1,4 +1,4 @@
-import { isMeant } from '../objects/release.ts';
+import { isMeant, isRestoreMark } from '../objects/release.ts';
 import type { Tenant } from '../objects/tenant.ts';
 
 /** What the controller asks agents to acknowledge, and when it did. */
@@ -17,6 +17,7 @@ export interface Announcement {
 export class Acknowledgements {
   #given: ReadonlySet<string> = new Set();
   #asked: readonly string[] = [];
+  #mark: string | undefined;
 
   /** Whether something that was asked for is not acknowledged yet. */
   get pending(): boolean {
@@ -36,6 +37,15 @@ export class Acknowledgements {
     // What was acknowledged stays so: copies only become newer.
     this.#given = new Set(releases.filter((name) => (reached || this.#given.has(name)) && !isMeant(name, known)));
     return [...this.#given];
+  }
+
+  /** Whether everything has to be listed afresh before more is acknowledged: once for each backup that was restored. */
+  startAnew({ releases }: Announcement): boolean {
+    const mark = releases.find(isRestoreMark);
+    if (mark === undefined || mark === this.#mark) return false;
+    this.#mark = mark;
+    this.forget();
+    return true;
   }
 
   /** Begins anew: the copies were listed afresh, perhaps from an API server that went back in time. */

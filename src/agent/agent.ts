@@ -92,6 +92,7 @@ class Agent {
   readonly #acknowledgements = new Acknowledgements();
   /** What the last run put in force. */
   #desired: Desired | undefined;
+  #hostId = 0;
   #underlay: Underlay = { names: [], mtu: 0 };
   #underlayOf = '';
   #serving = false;
@@ -119,7 +120,7 @@ class Agent {
       nft: this.#nft,
       routes: (desired) => routes.apply(desired),
       revoke: (snapshot) => this.#revoke(snapshot),
-      onApplied: (_snapshot, desired) => this.#applied(desired),
+      onApplied: (snapshot, desired) => this.#applied(snapshot, desired),
       metrics: this.#metrics,
       clock,
       log,
@@ -297,7 +298,8 @@ class Agent {
     if (cut.length > 0) this.#o.log.info({ connections: cut.length }, 'cuts connections that policy forbids now');
   }
 
-  #applied(desired: Desired): void {
+  #applied(snapshot: Snapshot, desired: Desired): void {
+    this.#hostId = snapshot.hosts.get(snapshot.node)?.id ?? this.#hostId;
     this.#observer.watchPeers(desired.peerWatches);
     this.#warn(desired.warnings);
     this.#metrics.peerWatches.set(desired.peerWatches.length);
@@ -309,9 +311,11 @@ class Agent {
   #report(inForce: number | undefined = this.#inForce): void {
     if (this.#desired === undefined) return;
     const { announcement, tenants } = this.#observer;
+    if (this.#acknowledgements.startAnew(announcement)) return this.#observer.relist();
     const acknowledged = this.#acknowledgements.update(announcement, inForce, tenants.store.values());
     const { exceptions } = this.#desired;
-    this.#reporter.update({ exceptions, use: () => this.#use(), acknowledged, conditions: this.#checker.conditions });
+    const { conditions } = this.#checker;
+    this.#reporter.update({ exceptions, use: () => this.#use(), hostId: this.#hostId, acknowledged, conditions });
   }
 
   /** What is known is known for a later version now, which may be late enough to acknowledge. */
@@ -323,6 +327,7 @@ class Agent {
   #listed(): void {
     this.#acknowledgements.forget();
     this.#reporter.forget();
+    this.#report();
   }
 
   /** The version up to which everything is seen and in the kernel; undefined while something is on its way. */

@@ -193,6 +193,12 @@ export class Observer {
     }
   }
 
+  /** Lists everything afresh, as at the start. */
+  relist(): void {
+    for (const reflector of [...this.#all(), ...[...this.#peerWatches.values()].map(({ pods }) => pods)])
+      reflector.relist();
+  }
+
   #all(): readonly Reflector<unknown>[] {
     return [this.pods, this.hosts, this.tenants, this.namespaces, this.#networks, this.#demoPolicies];
   }

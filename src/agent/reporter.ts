@@ -13,6 +13,8 @@ export interface Report {
   readonly exceptions: readonly Exception[];
   /** Worked out when it is written, not at each change. */
   readonly use: () => Use;
+  /** The host id that its leases have. */
+  readonly hostId: number;
   /** Names of releases of ids, see acknowledgements.ts. */
   readonly acknowledged: readonly string[];
   readonly conditions: readonly Condition[];
@@ -104,8 +106,8 @@ export class Reporter {
       await this.#options.clock.sleep(REPORT_EVERY_MS, this.#stop.signal).catch(() => undefined);
     }
     if (this.#report === undefined) return;
-    const { use, acknowledged, conditions } = this.#report;
-    const status = { ...use(), acknowledged, conditions };
+    const { use, hostId, acknowledged, conditions } = this.#report;
+    const status = { ...use(), hostId, acknowledged, conditions };
     const text = JSON.stringify(status);
     if (text === this.#writtenRest) return;
     const { clock } = this.#options;

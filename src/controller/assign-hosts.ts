@@ -57,6 +57,8 @@ class HostClaims {
   readonly #holders = new Map<number, string>();
   /** Name -> its ids, the lowest first; there are two only where two leaders gave them at once. */
   readonly #ids = new Map<string, number[]>();
+  /** Name -> the id that its agent acts with and nobody has claimed. */
+  readonly #reported = new Map<string, number>();
 
   constructor(network: Network, state: ClusterState) {
     this.#network = network;
@@ -67,6 +69,12 @@ class HostClaims {
       this.#ids.set(claim.holder.name, [...(this.#ids.get(claim.holder.name) ?? []), claim.id]);
     }
     for (const ids of this.#ids.values()) ids.sort((a, b) => a - b);
+    // What an agent acts with and nobody has claimed was given before a backup was restored.
+    for (const { meta, hostId } of state.reports.values()) {
+      if (hostId === undefined || this.#taken.has(hostId)) continue;
+      this.#taken.add(hostId);
+      if (rangesOf(network, hostId) !== undefined) this.#reported.set(meta.name, hostId);
+    }
     // A Host without a claim was restored or made by hand; its agent may be using the id.
     for (const host of state.hosts.values()) this.#taken.add(host.id);
     for (const name of state.unreadable) {
@@ -85,7 +93,7 @@ class HostClaims {
   give(name: string, host: Host | undefined): Action | undefined {
     const own = host !== undefined && !this.#holders.has(host.id) && rangesOf(this.#network, host.id) !== undefined;
     const unavailable = { taken: this.#taken, excluded: reservedHostIds(this.#network) };
-    const id = own ? host.id : lowestFreeId(hostIds(this.#network), unavailable);
+    const id = own ? host.id : (this.#reported.get(name) ?? lowestFreeId(hostIds(this.#network), unavailable));
     if (id === undefined) return undefined;
     this.#taken.add(id);
     this.#holders.set(id, name);

@@ -14,6 +14,8 @@ export interface SegmentUse {
   /** Those of pods, `undefined` for pods without the label; undefined when there are no pods. */
   readonly pods: ReadonlySet<string | undefined> | undefined;
   readonly agents: Agents;
+  /** Whether ids that look free may be in use, so that none is given. */
+  readonly cautious: boolean;
 }
 
 /** What becomes of a tenant's segments. */
@@ -32,7 +34,7 @@ export interface SegmentChange {
 export function assignSegments(network: Network, tenant: Tenant, use: SegmentUse): SegmentChange | undefined {
   const { meta, id } = tenant;
   const asRelease = ({ id: segment, release }: ReleasedSegment): Release => ({ name: release, tenant: id, segment });
-  const released = tenant.released.filter((one) => !isOver(asRelease(one), use.agents));
+  const released = tenant.released.filter((one) => use.cautious || !isOver(asRelease(one), use.agents));
   const frees = tenant.released.filter((one) => !released.includes(one)).map(asRelease);
   const resting = reportedSegments(use.agents, id);
   const unavailable = { resting, released };
@@ -67,7 +69,8 @@ function giveIds(network: Network, tenant: Tenant, use: SegmentUse, unavailable:
     const isNew = before === undefined || before.id === 0;
     // Pods in the pool would keep addresses there that nobody looks for once the segment has bits of its own.
     if (before !== undefined && (pods?.has(name) === true || (!isNew && unavailable.resting.has(before.id)))) continue;
-    const id = freeId(taken, unavailable, isNew ? segmentIds(network) : fitting(network)) ?? 0;
+    const free = freeId(taken, unavailable, isNew ? segmentIds(network) : fitting(network));
+    const id = use.cautious ? 0 : (free ?? 0);
     if (before !== undefined && id === 0) continue;
     taken.add(id);
     known.set(name, { name, id });

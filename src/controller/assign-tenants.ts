@@ -6,6 +6,7 @@ import type { Tenant } from '../objects/tenant.ts';
 import { assignSegments } from './assign-segments.ts';
 import { pooledPlans, tenantIds } from './id-space.ts';
 import { namedSegments, takesAddress } from './named-segments.ts';
+import { unconfirmedRestore } from './releases.ts';
 import type { IdClaim } from '../objects/id-claim.ts';
 import {
   NAMESPACE_UID_ANNOTATION,
@@ -63,7 +64,8 @@ function advance(
 ): Action | undefined {
   const id = tenant.id === 0 ? claims.idOf(tenant) : tenant.id;
   if (id !== undefined) {
-    const next = assignSegments(network, { ...tenant, id }, { named, pods, agents: state });
+    const use = { named, pods, agents: state, cautious: claims.cautious };
+    const next = assignSegments(network, { ...tenant, id }, use);
     if (next === undefined && tenant.id === id) return undefined;
     const { segments, released, frees } = next ?? { ...tenant, frees: [] };
     return { kind: 'set-tenant', meta: tenant.meta, status: { id, pooled: false, segments, released }, frees };
@@ -91,9 +93,12 @@ class TenantClaims {
   readonly #resting = new Set<number>();
   readonly #byHolder = new Map<string, IdClaim[]>();
   readonly #tenants: ReadonlyMap<string, Tenant>;
+  /** Whether ids that look free may be in use: a backup was restored, and not all agents have acknowledged that. */
+  readonly cautious: boolean;
 
   constructor(network: Network, state: ClusterState) {
     this.#network = network;
+    this.cautious = state.network !== undefined && unconfirmedRestore(state.network) !== undefined;
     this.#tenants = state.tenants;
     for (const claim of state.claims.values()) {
       if (claim.kind !== 'Tenant') continue;
@@ -118,7 +123,7 @@ class TenantClaims {
   /** The claim to make for this Tenant object; undefined when no id is left. */
   give(tenant: Tenant): Action | undefined {
     const id = lowestFreeId(tenantIds(this.#network), { taken: this.#taken, resting: this.#resting });
-    if (id === undefined) return undefined;
+    if (id === undefined || this.cautious) return undefined;
     this.#taken.add(id);
     const holder = { name: tenant.meta.name, uid: tenant.meta.uid };
     return { kind: 'create-claim', claim: { kind: 'Tenant', id, holder } };

@@ -300,7 +300,9 @@ void test('R33: assign frees nothing while a report cannot be read, and announce
   const free = (agentsReadable: boolean) =>
     advanceReleases({ ...api.state(), claims, agentsReadable }).filter(({ kind }) => kind === 'delete-claim').length;
   assert.deepEqual([free(true), free(false)], [300, 0]);
-  assert.equal(pendingReleases({ ...api.state(), claims }).length, 256);
+  const { network } = api.state();
+  assert.ok(network);
+  assert.equal(pendingReleases(network, { ...api.state(), claims }).length, 256);
 });
 
 void test('R33: assign gives no tenant or segment id that an agent reports, although nothing says whose it is', async () => {

@@ -3,7 +3,7 @@ import { formatPlan } from '../addr/plan.ts';
 import type { Network } from '../objects/network.ts';
 import { assignHosts, hostsWithoutNode } from './assign-hosts.ts';
 import { assignTenants } from './assign-tenants.ts';
-import { advanceReleases, pendingReleases } from './releases.ts';
+import { advanceReleases, confirmedRestore, pendingReleases } from './releases.ts';
 import { hostIds, rangesOf, reservedHostIds } from './id-space.ts';
 import { formatIdRange, networkStatusText, type NetworkStatus, type ObservedNetwork } from './network-status.ts';
 import type { Action, Assignment, ClusterState, Warning } from './state.ts';
@@ -18,7 +18,8 @@ export function assign(state: ClusterState): Assignment {
   if (observed === undefined) return { actions: [], warnings: [] };
   const status = networkStatus(observed, state);
   const stale = networkStatusText(status) !== observed.statusText;
-  const report: Action[] = stale ? [{ kind: 'set-network-status', network: observed, status }] : [];
+  const frees = status.restored === observed.restored ? [] : [{ name: status.restored }];
+  const report: Action[] = stale ? [{ kind: 'set-network-status', network: observed, status, frees }] : [];
   const { network } = observed;
   const { reason } = status.accepted;
   if (network === undefined || reason === 'Invalid' || reason === 'NoHostIds') {
@@ -42,10 +43,11 @@ export function assign(state: ClusterState): Assignment {
 /** What the Network's status has to say. */
 export function networkStatus(observed: ObservedNetwork, state: ClusterState): NetworkStatus {
   const { network, fault } = observed;
-  const releases = pendingReleases(state);
+  const restored = confirmedRestore(observed, state);
+  const releases = pendingReleases(observed, state);
   if (network === undefined) {
     const accepted = { status: 'False', reason: 'Invalid', message: fault } as const;
-    return { hostIdsLeft: 0, reservedHostIds: [], releases, accepted };
+    return { hostIdsLeft: 0, reservedHostIds: [], releases, restored, accepted };
   }
   const reserved = reservedHostIds(network);
   const range = hostIds(network);
@@ -55,6 +57,7 @@ export function networkStatus(observed: ObservedNetwork, state: ClusterState): N
     hostIdsLeft,
     reservedHostIds: reserved.map(formatIdRange),
     releases,
+    restored,
     accepted: heldByHosts(network, state) ?? noHostIds(network, usable) ?? allRight(network),
   };
 }

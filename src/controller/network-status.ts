@@ -17,8 +17,10 @@ export interface NetworkStatus {
   readonly hostIdsLeft: number;
   /** Host ids that reserved CIDRs take away, as "96-111" or "7", in order. */
   readonly reservedHostIds: readonly string[];
-  /** Ids that agents are asked to acknowledge as nobody's: uids of Tenants that are gone. */
+  /** What agents are asked to acknowledge (objects/release.ts). */
   readonly releases: readonly string[];
+  /** The last mark of a restored backup that every agent has acknowledged; '' when there was none. */
+  readonly restored: string;
   readonly accepted: PlanCondition;
 }
 
@@ -30,6 +32,8 @@ export interface ObservedNetwork {
   readonly fault: string;
   /** Canonical text of the status as stored, to compare with `networkStatusText`. */
   readonly statusText: string;
+  /** The stored `restored`. */
+  readonly restored: string;
   /** The stored condition: what it says, and since when (RFC 3339). */
   readonly since: { readonly status: string; readonly time: string } | undefined;
 }
@@ -47,8 +51,9 @@ export function parseObservedNetwork(json: unknown): Parsed<ObservedNetwork> {
 
 /** The same text for a status that says the same, whenever it was written. */
 export function networkStatusText(status: NetworkStatus): string {
-  const { hostIdsLeft, reservedHostIds, releases, accepted } = status;
-  return JSON.stringify([hostIdsLeft, reservedHostIds, releases, accepted.status, accepted.reason, accepted.message]);
+  const { hostIdsLeft, reservedHostIds, releases, restored, accepted } = status;
+  const { status: state, reason, message } = accepted;
+  return JSON.stringify([hostIdsLeft, reservedHostIds, releases, restored, state, reason, message]);
 }
 
 /** The status as an object for the API; `now` is RFC 3339. */
@@ -63,15 +68,17 @@ export function formatIdRange({ first, last }: IdRange): string {
   return first === last ? String(first) : `${first}-${last}`;
 }
 
-function readStored(status: unknown): Pick<ObservedNetwork, 'statusText' | 'since'> {
-  if (!isJsonObject(status)) return { statusText: '', since: undefined };
+function readStored(status: unknown): Pick<ObservedNetwork, 'statusText' | 'restored' | 'since'> {
+  const nothing = { statusText: '', restored: '', since: undefined };
+  if (!isJsonObject(status)) return nothing;
   const conditions: readonly unknown[] = Array.isArray(status['conditions']) ? status['conditions'] : [];
   const accepted = conditions.find((item) => isJsonObject(item) && item['type'] === 'PlanAccepted');
-  if (!isJsonObject(accepted)) return { statusText: '', since: undefined };
-  const { hostIdsLeft, reservedHostIds = [], releases = [] } = status;
+  if (!isJsonObject(accepted)) return nothing;
+  const { hostIdsLeft, reservedHostIds = [], releases = [], restored = '' } = status;
   const { status: state, reason, message, lastTransitionTime } = accepted;
   return {
-    statusText: JSON.stringify([hostIdsLeft, reservedHostIds, releases, state, reason, message]),
+    statusText: JSON.stringify([hostIdsLeft, reservedHostIds, releases, restored, state, reason, message]),
+    restored: typeof restored === 'string' ? restored : '',
     since: { status: String(state), time: String(lastTransitionTime) },
   };
 }

@@ -1,5 +1,6 @@
 import type { IdClaim } from '../objects/id-claim.ts';
-import { tenantRelease } from '../objects/release.ts';
+import { restoreMark, tenantRelease } from '../objects/release.ts';
+import type { ObservedNetwork } from './network-status.ts';
 import type { Action, Agents, ClusterState, Release } from './state.ts';
 
 /** How many releases are announced at once: all agents read the announcement. */
@@ -9,10 +10,31 @@ export const MAX_ANNOUNCED_RELEASES = 256;
  * What agents are asked to acknowledge: Tenants that are gone for good while their ids are claimed, those with the
  * lowest ids first, since these are the ones that fit every family; and segments that have lost their ids.
  */
-export function pendingReleases(state: ClusterState): readonly string[] {
+export function pendingReleases(network: ObservedNetwork, state: ClusterState): readonly string[] {
+  const mark = unconfirmedRestore(network);
   const claims = [...state.claims.values()].filter(({ released }) => released).toSorted((a, b) => a.id - b.id);
   const segments = [...state.tenants.values()].flatMap(({ released }) => released.map(({ release }) => release));
-  return [...claims.map(({ holder }) => tenantRelease(holder)), ...segments].slice(0, MAX_ANNOUNCED_RELEASES);
+  const all = [
+    ...(mark === undefined ? [] : [mark]),
+    ...claims.map(({ holder }) => tenantRelease(holder)),
+    ...segments,
+  ];
+  return all.slice(0, MAX_ANNOUNCED_RELEASES);
+}
+
+/**
+ * The mark of a restored backup that some agent may not have acknowledged. Until all have, ids that nobody has claimed
+ * may be in use all the same, given in the time that was lost; so none is given.
+ */
+export function unconfirmedRestore({ meta, restored }: ObservedNetwork): string | undefined {
+  const mark = restoreMark(meta);
+  return mark === restored ? undefined : mark;
+}
+
+/** The last mark that all agents have acknowledged, '' for none. */
+export function confirmedRestore(network: ObservedNetwork, agents: Agents): string {
+  const mark = unconfirmedRestore(network);
+  return mark !== undefined && isOver({ name: mark }, agents) ? mark : network.restored;
 }
 
 /**
@@ -22,13 +44,14 @@ export function pendingReleases(state: ClusterState): readonly string[] {
  */
 export function advanceReleases(state: ClusterState): readonly Action[] {
   const actions: Action[] = [];
+  const cautious = state.network !== undefined && unconfirmedRestore(state.network) !== undefined;
   for (const claim of state.claims.values()) {
     if (!claim.released) {
       if (isOrphan(claim, state)) actions.push({ kind: 'release-claim', claim });
       continue;
     }
     const release = { name: tenantRelease(claim.holder), tenant: claim.id };
-    if (isOver(release, state)) actions.push({ kind: 'delete-claim', meta: claim.meta, frees: release });
+    if (!cautious && isOver(release, state)) actions.push({ kind: 'delete-claim', meta: claim.meta, frees: release });
   }
   return actions;
 }

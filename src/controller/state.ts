@@ -28,7 +28,8 @@ export interface Agents {
 export interface Release {
   /** As agents acknowledge it (objects/release.ts). */
   readonly name: string;
-  readonly tenant: number;
+  /** Absent: of no id, but of all that was given before a backup was restored. */
+  readonly tenant?: number;
   /** Absent: the tenant's id itself, with all its segments. */
   readonly segment?: number;
 }
@@ -83,7 +84,12 @@ export type Action =
     }
   /** Only once the API server has confirmed that its namespace is gone. */
   | { readonly kind: 'delete-tenant'; readonly meta: Meta }
-  | { readonly kind: 'set-network-status'; readonly network: ObservedNetwork; readonly status: NetworkStatus };
+  | {
+      readonly kind: 'set-network-status';
+      readonly network: ObservedNetwork;
+      readonly status: NetworkStatus;
+      readonly frees: readonly Release[];
+    };
 
 /** Something a person has to know, told as an Event about an object. */
 export interface Warning {

@@ -265,3 +265,19 @@ void test('Reflector.whenSynced rejects when its signal is aborted first', async
   await assert.rejects(synced, /enough/);
   assert.equal(reflector.synced, false);
 });
+
+void test('Reflector.relist lists afresh at once, without a wait, and has no version until then', async (t) => {
+  const { server, reflector } = await run(t, [
+    listOf('10', namespaceJson('a', '3')),
+    watchOf([], 'hold'),
+    listOf('5', namespaceJson('b', '4')),
+    watchOf([], 'hold'),
+  ]);
+  await waitFor('the watch', () => server.seen.length === 2);
+  reflector.relist();
+  assert.equal(reflector.version, undefined);
+  await waitFor('the new list', () => reflector.version === '5');
+  assert.deepEqual([...reflector.store.keys()], ['b']);
+  await waitFor('the new watch', () => watchesOf(server).length === 2);
+  assert.deepEqual(watchesOf(server), ['10', '5']);
+});

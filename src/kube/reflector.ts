@@ -69,6 +69,8 @@ export class Reflector<T> {
   #isSynced = false;
   /** Where the next watch goes on from; undefined asks for a list. */
   #version: string | undefined;
+  /** Ends the list or watch that is under way. */
+  #interrupt = new AbortController();
   #failures = 0;
   #refusals = 0;
   #flushing = false;
@@ -118,12 +120,20 @@ export class Reflector<T> {
     }
   }
 
+  /** Lists afresh at once, as after a 410: what is held may be of a time that the server knows nothing of. */
+  relist(): void {
+    this.#version = undefined;
+    this.#interrupt.abort();
+  }
+
   /** Runs until `signal` is aborted; resolves then, and never rejects for anything that the server does. */
   async start(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const error = await this.#round(signal);
+      this.#interrupt = new AbortController();
+      const { signal: interrupted } = this.#interrupt;
+      const error = await this.#round(AbortSignal.any([signal, interrupted]));
       if (signal.aborted) return;
-      if (error !== undefined) await this.#recover(error, signal);
+      if (error !== undefined && !interrupted.aborted) await this.#recover(error, signal);
     }
   }
 
@@ -132,7 +142,9 @@ export class Reflector<T> {
     const startedAt = this.#clock.now();
     try {
       if (this.#version === undefined) {
-        this.#version = await this.#list(signal);
+        const version = await this.#list(signal);
+        signal.throwIfAborted();
+        this.#version = version;
         this.#options.onVersion?.('list');
       }
       const received = await this.#watch(this.#version, signal);

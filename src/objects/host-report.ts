@@ -26,6 +26,8 @@ export interface Condition {
 /** What a host's agent tells the controller. */
 export interface HostReport {
   readonly meta: Meta;
+  /** The host id that the agent acts with; absent while it has none. */
+  readonly hostId?: number;
   /** The ids that leases on this host use. */
   readonly leases: readonly LeaseCount[];
   /** Names of the releases of ids, as the controller gave them, that this agent has acted on: it means nobody by them any more. */
@@ -69,9 +71,11 @@ export function parseHostReport(json: unknown): Parsed<HostReport> {
     const status = object.get('status');
     const use = status.get('use');
     const reportedAt = status.get('reportedAt');
+    const hostId = status.get('hostId');
     return {
       meta,
       ...(reportedAt.absent ? {} : { reportedAt: reportedAt.parsed(parseTimestamp) ?? '' }),
+      ...(hostId.absent ? {} : { hostId: hostId.integer(0, MAX_ID) }),
       leases: status.get('leases').list(readLeaseCount),
       acknowledged: status.get('acknowledged').list((item) => item.string()),
       conditions: status.get('conditions').list(readCondition),

@@ -15,6 +15,26 @@ export function segmentRelease(tenant: Pick<Meta, 'uid'>, id: number, version: s
   return `${tenant.uid}/${id}/${version}`;
 }
 
+/** The annotation of the Network by which a person says that the API server was restored from a backup; any new value. */
+const RESTORED_ANNOTATION = 'romana.io/restored';
+const RESTORED = 'restored:';
+/** As long as names of objects are, so that it fits in reports. */
+const MAX_MARK = 253;
+
+/**
+ * What agents acknowledge after a backup was restored, like a release: that they mean nothing by any id but what the
+ * restored API server says. Undefined where none was.
+ */
+export function restoreMark({ annotations }: Pick<Meta, 'annotations'>): string | undefined {
+  const value = annotations.get(RESTORED_ANNOTATION);
+  return value === undefined ? undefined : `${RESTORED}${value.replaceAll('/', '-')}`.slice(0, MAX_MARK);
+}
+
+/** Whether a release is such a mark: whoever acknowledges it has to read everything anew before. */
+export function isRestoreMark(release: string): boolean {
+  return release.startsWith(RESTORED);
+}
+
 /** Whether `tenants` still have, under its old owner or a new one, the id that a release is about. */
 export function isMeant(release: string, tenants: Iterable<Tenant>): boolean {
   const [uid, segment] = release.split('/');
