@@ -86,6 +86,8 @@ export interface LinkChange {
 export const IPV4_DEVCONF_PROXY_ARP = 3;
 export const IPV4_DEVCONF_ACCEPT_REDIRECTS = 4;
 export const IPV4_DEVCONF_SEND_REDIRECTS = 6;
+export const IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE = 9;
+export const IPV4_DEVCONF_ARP_IGNORE = 19;
 
 /** Makes a veth pair with one end in this namespace and the other in the one that `peerNetnsFd` refers to. */
 export function createVeth(host: VethEnd, peer: VethEnd, peerNetnsFd?: number): NetlinkRequest {

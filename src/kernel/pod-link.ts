@@ -5,6 +5,8 @@ import {
   createVeth,
   deleteLink,
   IPV4_DEVCONF_ACCEPT_REDIRECTS,
+  IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE,
+  IPV4_DEVCONF_ARP_IGNORE,
   IPV4_DEVCONF_PROXY_ARP,
   IPV4_DEVCONF_SEND_REDIRECTS,
   setLink,
@@ -44,11 +46,16 @@ const LOOPBACK_INDEX = 1;
  */
 const LOOKS_MS: readonly number[] = [...Array<number>(100).fill(0.1), ...Array<number>(190).fill(1)];
 
-// The host must not learn routes from a pod, answer for others towards it, or send it elsewhere.
+/** arp_ignore: answers nobody, and notes nobody who asks. */
+const ARP_IGNORE_ALL = 8;
+// The host must not learn routes or neighbours from a pod, answer for others towards it, send it elsewhere, or let it
+// say by which way its packets go.
 const HOST_IPV4: ReadonlyMap<number, number> = new Map([
   [IPV4_DEVCONF_PROXY_ARP, 0],
   [IPV4_DEVCONF_ACCEPT_REDIRECTS, 0],
   [IPV4_DEVCONF_SEND_REDIRECTS, 0],
+  [IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0],
+  [IPV4_DEVCONF_ARP_IGNORE, ARP_IGNORE_ALL],
 ]);
 
 /**

@@ -118,7 +118,7 @@ chain forward {
 
 chain raw {
 	comment "a source address is an identity"
-	type filter hook prerouting priority raw; policy accept;
+	type filter hook prerouting priority -450; policy accept;
 	iifname "roma*" goto from-pod
 	iifname != "lo" goto from-elsewhere
 }
@@ -131,6 +131,8 @@ chain from-elsewhere {
 
 chain from-pod {
 	comment "own addresses only"
+	iifname . ip saddr @endpoints4 ip daddr != 127.0.0.0/8 ip protocol != icmp accept
+	iifname . ip saddr @endpoints4 ip daddr != 127.0.0.0/8 icmp type { redirect, router-advertisement, router-solicitation } drop
 	iifname . ip saddr @endpoints4 ip daddr != 127.0.0.0/8 accept
 	drop
 }

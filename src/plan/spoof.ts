@@ -7,9 +7,15 @@ import type { Snapshot } from './snapshot.ts';
 /** How the host's ends of all our veth links begin, and nothing else does. */
 export const INTERFACE_PREFIX = 'roma';
 
+/** Conntrack puts fragments together at -400 (NF_IP_PRI_CONNTRACK_DEFRAG, NF_IP6_PRI_CONNTRACK_DEFRAG). */
+const BEFORE_DEFRAGMENTATION = -450;
+
 /**
  * The spoof check, on every packet before conntrack sees it (DESIGN 5: behind `ct state established accept` a forged
- * packet of a known connection gets through). ARP is not seen by family inet; neighbours of pods are permanent.
+ * packet of a known connection gets through), and on every fragment before it is put together with others: by its
+ * source address and number alone, whatever interface it came by (measured: a pod's forged last fragment completed
+ * another's packet, and what came of both went by the other's interface). ARP is not seen by family inet; neighbours
+ * of pods are permanent.
  *
  * Other hosts' ranges are checked by reverse path: the host itself never sends by an interface what it would not
  * expect there, and what it sends to itself comes by lo, which is left alone.
@@ -25,7 +31,7 @@ export function addSpoofCheck(builder: RulesetBuilder, snapshot: Snapshot): void
     builder.set(`endpoints${family}`, type, elements[family], { comment: 'pods of this host' });
   }
   builder.chain('raw', {
-    hook: { type: 'filter', hook: 'prerouting', priority: 'raw' },
+    hook: { type: 'filter', hook: 'prerouting', priority: String(BEFORE_DEFRAGMENTATION) },
     comment: 'a source address is an identity',
     rules: [`iifname "${INTERFACE_PREFIX}*" goto from-pod`, 'iifname != "lo" goto from-elsewhere'],
   });
@@ -41,20 +47,35 @@ export function addSpoofCheck(builder: RulesetBuilder, snapshot: Snapshot): void
 }
 
 /**
- * IPv6: neighbour discovery is of hop limit 255 (RFC 4861 7.1) from a link-local or unspecified address, or the pod's
- * own; router solicitations, advertisements and redirects reach nobody (CVE-2020-10749). Addresses of loopback are
- * shut off because portmap makes 127.0.0.0/8 routable.
+ * A packet's own address decides; only of ICMP is more looked at, so that all else is done after one rule.
+ *
+ * What routers alone may say reaches nobody: redirects and router discovery (RFC 792, RFC 1256; RFC 4861,
+ * CVE-2020-10749). Neighbour discovery is of hop limit 255 (RFC 4861 7.1), on the link alone from a link-local or
+ * unspecified address, or else from the pod's own. Addresses of loopback are shut off because portmap makes
+ * 127.0.0.0/8 routable.
+ *
+ * Fragments are still single here. The type of ICMPv6 may be missing from the first one (RFC 7112), which is dropped;
+ * it is never in the later ones. That of ICMP is always in the first.
  */
 function fromPod(families: readonly (4 | 6)[]): string[] {
   const rules: string[] = [];
-  if (families.includes(4)) rules.push('iifname . ip saddr @endpoints4 ip daddr != 127.0.0.0/8 accept');
-  if (families.includes(6)) {
+  if (families.includes(4)) {
+    const own = 'iifname . ip saddr @endpoints4 ip daddr != 127.0.0.0/8';
     rules.push(
-      'iifname . ip6 saddr @endpoints6 ip6 daddr != ::1 meta l4proto != icmpv6 accept',
+      `${own} ip protocol != icmp accept`,
+      `${own} icmp type { redirect, router-advertisement, router-solicitation } drop`,
+      `${own} accept`,
+    );
+  }
+  if (families.includes(6)) {
+    const own = 'iifname . ip6 saddr @endpoints6 ip6 daddr != ::1';
+    rules.push(
+      `${own} meta l4proto != icmpv6 accept`,
       'icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } drop',
       'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit != 255 drop',
-      'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 saddr { ::, fe80::/10 } accept',
-      'iifname . ip6 saddr @endpoints6 ip6 daddr != ::1 accept',
+      'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 saddr { ::, fe80::/10 } ip6 daddr { fe80::/10, ff02::/16 } accept',
+      `${own} icmpv6 type 0-255 accept`,
+      `${own} frag frag-off != 0 accept`,
     );
   }
   rules.push('drop');
