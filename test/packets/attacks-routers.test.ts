@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { type Attack, AttackField, framed, OPEN_PORT, type Sender } from '../support/attack-field.ts';
-import { countersOf } from '../support/counters.ts';
+import { countersOf } from '../support/netns-counters.ts';
 import { PacketSocket } from '../support/packet-socket.ts';
 import {
   bytesOf,

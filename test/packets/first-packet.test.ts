@@ -5,7 +5,6 @@ import { encode, FIRST_ENDPOINT, maxEndpoint, maxPoolEndpoint, parsePlan } from 
 import { unwrap } from '../../src/lib/result.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { HOSTS } from '../../src/objects/resources.ts';
-import { countersOf } from '../support/counters.ts';
 import { TestNetns } from '../support/netns.ts';
 import { countersOf } from '../support/netns-counters.ts';
 import { Rig } from '../support/rig.ts';
