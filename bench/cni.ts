@@ -42,7 +42,7 @@ function outside(): number {
   const args = process.argv.slice(2);
   if (values.peer.length === 0) {
     for (const { script, label, needed } of PEERS) {
-      const found = spawnSync('sh', [`${CHECKOUT}bench/${script}`, `${CHECKOUT}.cache`], {
+      const found = spawnSync('sh', [`${CHECKOUT}scripts/${script}`, `${CHECKOUT}.cache`], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh
 # As who calls, so that no file of the cache is root's.
-sh bench/cni-plugins.sh "$PWD/.cache" >/dev/null
-sh bench/cni-plugins-go.sh "$PWD/.cache" >/dev/null
+sh scripts/cni-plugins.sh "$PWD/.cache" >/dev/null
+sh scripts/cni-plugins-go.sh "$PWD/.cache" >/dev/null
 if [ "$(id -u)" = 0 ]; then as_root=env; else as_root="sudo env"; fi
 exec $as_root PATH="$PWD/node_modules/.bin:$PATH" node --disable-warning=ExperimentalWarning bench/run.ts "$@"

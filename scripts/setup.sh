@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prepares a fresh machine: our Node and the npm packages, Debian's packages, nginx for the demo's pods, the CNI
-# launcher, and a look at the kernel. Says what it does and why, asks nothing but sudo's password, and is quick the
+# plugins and launcher, and a look at the kernel. Says what it does and why, asks nothing but sudo's password, and is quick the
 # second time.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,7 +17,8 @@ procps:sysctl and ps in the nodes
 gcc:builds the CNI launcher
 libc6-dev:the C library that the launcher is linked with
 iputils-ping:ping between pods
-curl:the client of the demo'
+curl:the client of the demo
+iptables:called by portmap, the CNI plugin behind hostPort'
 
 if [ "$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi
 log=$cache/setup.log
@@ -119,11 +120,17 @@ for library in $libraries; do
   with_progress "the Debian package $add: nginx in .cache needs $library of it" apt_get install -y --no-install-recommends "$add"
 done
 
-# 4. The CNI launcher.
+# 4. Debian's CNI plugins, unpacked here: portmap and bandwidth serve the local cluster's pods.
+if [ ! -x /usr/lib/cni/portmap ] && [ ! -s "$cache/cni-plugins/version" ]; then
+  lists_known || with_progress "the list of Debian packages" apt_get update
+  with_progress "Debian's CNI plugins for hostPort and bandwidth, unpacked into .cache/cni-plugins and not installed" sh scripts/cni-plugins.sh "$cache"
+fi
+
+# 5. The CNI launcher.
 if [ ! -x "$cache/launcher/romana" ] || [ launcher/romana.c -nt "$cache/launcher/romana" ] || [ launcher/build.sh -nt "$cache/launcher/romana" ]; then
   mkdir -p "$cache/launcher"
   with_progress "the CNI launcher, from launcher/romana.c" sh launcher/build.sh "$cache/launcher/romana"
 fi
 
-# 5. The kernel, tried in namespaces of its own.
+# 6. The kernel, tried in namespaces of its own.
 $as_root sh scripts/check-kernel.sh

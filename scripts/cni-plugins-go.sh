@@ -1,12 +1,19 @@
 #!/bin/sh
-# Prints the folder and, on a second line, the version of the newest standard CNI plugins ptp and host-local, built
-# from their Go module into the project's cache (bench/cni-plugins-go.sh CACHE). Without Go, or where Go can't build
-# them, it says so and prints nothing.
+# Prints the folder and, on a second line, the version of the newest standard CNI plugins that benches and tests use,
+# built from their Go module into the project's cache (scripts/cni-plugins-go.sh CACHE). Without Go, or where Go can't
+# build them, it says so and prints nothing.
 set -eu
 module=github.com/containernetworking/plugins
 version=v1.9.1
+plugins='main/ptp ipam/host-local main/loopback meta/tuning meta/portmap meta/bandwidth'
 cache=$1/cni-plugins-go/$version
-if [ ! -x "$cache/ptp" ] || [ ! -x "$cache/host-local" ]; then
+complete=1
+modules=
+for plugin in $plugins; do
+  [ -x "$cache/${plugin##*/}" ] || complete=
+  modules="$modules $module/plugins/$plugin@$version"
+done
+if [ -z "$complete" ]; then
   if ! command -v go >/dev/null; then
     echo "the newest CNI plugins ($version) are left out: they are built from their Go module, and there is no Go here" >&2
     exit 0
@@ -15,11 +22,12 @@ if [ ! -x "$cache/ptp" ] || [ ! -x "$cache/host-local" ]; then
   log=$cache.log
   trap 'rm -rf "$new"' EXIT
   mkdir -p "$new"
-  printf 'building the newest CNI plugins (%s) from their Go module into the cache, for comparison ' "$version" >&2
+  printf 'building the newest CNI plugins (%s) from their Go module into the cache ' "$version" >&2
   # As their own releases are built: static, with the version told.
+  # shellcheck disable=SC2086 # a list
   (cd "$new" && CGO_ENABLED=0 GOBIN=$new exec go install \
     -ldflags "-X $module/pkg/utils/buildversion.BuildVersion=$version" \
-    "$module/plugins/main/ptp@$version" "$module/plugins/ipam/host-local@$version") >"$log" 2>&1 &
+    $modules) >"$log" 2>&1 &
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the folder and, on a second line, the version of the standard CNI plugins ptp and host-local: Debian's, as
-# installed, else unpacked into the project's cache (bench/cni-plugins.sh CACHE). Nothing is installed.
+# Prints the folder and, on a second line, the version of the standard CNI plugins: Debian's, as installed, else
+# unpacked into the project's cache (scripts/cni-plugins.sh CACHE). Nothing is installed.
 set -eu
 cache=$1/cni-plugins
 if [ -x /usr/lib/cni/ptp ] && version=$(dpkg-query -W -f '${Version}' containernetworking-plugins 2>/dev/null); then
@@ -12,7 +12,7 @@ if [ ! -s "$cache/version" ]; then
   trap 'rm -rf "$new"' EXIT
   mkdir -p "$new/debs"
   chmod 755 "$new" "$new/debs"
-  echo "fetching Debian's containernetworking-plugins into the cache, for comparison" >&2
+  echo "fetching Debian's containernetworking-plugins into the cache" >&2
   (cd "$new/debs" && apt-get -q download containernetworking-plugins >&2)
   dpkg-deb -x "$new"/debs/*.deb "$new"
   dpkg-deb -f "$new"/debs/*.deb Version >"$new/version"
