@@ -107,7 +107,7 @@ export class RigHost {
     const options = ['--node', this.name, '--kubeconfig', kubeconfig, ...more];
     // An agent does not outlive the test, whatever becomes of it.
     const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, ROMANA, 'agent', ...options];
-    const agent = spawn('nsenter', [...this.#enter(), ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const agent = spawn('nsenter', [...this.enter, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#agent = agent;
     for (const stream of [agent.stdout, agent.stderr]) {
       createInterface({ input: stream }).on('line', (line) => void this.#log.push(line));
@@ -156,7 +156,7 @@ export class RigHost {
       ...(netns === undefined ? {} : { CNI_NETNS: netns }),
       ...(args === undefined ? {} : { CNI_ARGS: args }),
     };
-    const plugin = spawn('nsenter', [...this.#enter(), '/opt/cni/bin/romana'], {
+    const plugin = spawn('nsenter', [...this.enter, '/opt/cni/bin/romana'], {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -174,7 +174,7 @@ export class RigHost {
     readonly stdout: string;
     readonly stderr: string;
   } {
-    const { status, stdout, stderr, error } = spawnSync('nsenter', [...this.#enter(), ...command], {
+    const { status, stdout, stderr, error } = spawnSync('nsenter', [...this.enter, ...command], {
       encoding: 'utf8',
       timeout: 10_000,
     });
@@ -202,7 +202,8 @@ export class RigHost {
     await this.stopAgent('SIGKILL');
   }
 
-  #enter(): string[] {
+  /** The arguments of `nsenter` before a command that is to run as a process of the host does. */
+  get enter(): readonly string[] {
     return [`--mount=/proc/${this.#node.pid}/ns/mnt`, `--net=${this.ns.path}`, '--'];
   }
 

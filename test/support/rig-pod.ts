@@ -120,7 +120,12 @@ export class RigPod {
   async add({ patience = false } = {}): Promise<void> {
     const answer = await this.#call('ADD', patience);
     if (answer.status !== 0) throw new Error(`ADD of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
-    this.#addresses = (answer.json.ips ?? []).map(({ address }) => unwrap(parseAddress(address.split('/')[0] ?? '')));
+    this.learn((answer.json.ips ?? []).map(({ address }) => address.split('/')[0] ?? ''));
+  }
+
+  /** Takes note of the addresses that an ADD of the test's own gave it. */
+  learn(addresses: readonly string[]): void {
+    this.#addresses = addresses.map((address) => unwrap(parseAddress(address)));
   }
 
   async #call(command: 'ADD' | 'DEL', patience: boolean): Promise<CniAnswer> {

@@ -21,7 +21,7 @@ interface Bench {
   /** COMMAND TYPE of each call, with its configuration. */
   readonly calls: { readonly what: string; readonly call: PluginCall }[];
   readonly directory: string;
-  configure(version: string): void;
+  configure(version: string, capabilities?: JsonObject): void;
   fail: string;
 }
 
@@ -35,8 +35,8 @@ function bench(t: TestContext): Bench {
     calls: [],
     directory,
     fail: '',
-    configure: (cniVersion) => {
-      const plugins = [{ type: 'one' }, { type: 'two' }];
+    configure: (cniVersion, capabilities = {}) => {
+      const plugins = [{ type: 'one' }, { type: 'two', capabilities }];
       writeFileSync(`${directory}/net.d/10-n.conflist`, JSON.stringify({ cniVersion, name: 'n', plugins }));
     },
     runner: new CniRunner({
@@ -120,6 +120,26 @@ test('check calls the plugins in order with the result of add', async (t) => {
   await b.runner.add(ATTACHMENT);
   await b.runner.check(ATTACHMENT);
   assert.deepEqual(whats(b).slice(2), ['CHECK one', 'CHECK two']);
+});
+
+test('add, check and del give a plugin the capabilities that its configuration names', async (t) => {
+  const b = bench(t);
+  b.configure('1.1.0', { portMappings: true, bandwidth: false });
+  const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }];
+  const capabilities = { portMappings, bandwidth: { ingressRate: 1_000 }, mac: 'x' };
+  await b.runner.add({ ...ATTACHMENT, capabilities });
+  await b.runner.check(ATTACHMENT);
+  await b.runner.del(ATTACHMENT);
+  const told = b.calls.map(({ what, call }) => [what, call.config['runtimeConfig']]);
+  const two = { portMappings };
+  assert.deepEqual(told, [
+    ['ADD one', undefined],
+    ['ADD two', two],
+    ['CHECK one', undefined],
+    ['CHECK two', two],
+    ['DEL two', two],
+    ['DEL one', undefined],
+  ]);
 });
 
 test('status asks plugins from 1.1.0 on, and says when there is no network', async (t) => {

@@ -18,6 +18,11 @@ export interface Attachment {
   readonly ifname: string;
   /** CNI_ARGS, in order. */
   readonly args: readonly (readonly [string, string])[];
+  /**
+   * What the pod asks for, by name of the capability (https://www.cni.dev/docs/conventions/): each plugin is told those
+   * that its configuration names. DEL and CHECK have what ADD had.
+   */
+  readonly capabilities?: JsonObject;
 }
 
 /** Where the runner finds things. */
@@ -61,9 +66,10 @@ export class CniRunner {
   /** Attaches the sandbox and returns its addresses. After a failure DEL is owed all the same. */
   async add(attachment: Attachment): Promise<readonly string[]> {
     const list = this.network();
+    const { capabilities } = attachment;
     let result: JsonObject | undefined;
     for (const plugin of list.plugins) {
-      const config = requestConfig(list, plugin, { prevResult: result });
+      const config = requestConfig(list, plugin, { prevResult: result, capabilities });
       result = await this.#call('ADD', plugin.type, config, attachment);
       if (result === undefined) throw new CniCallError(`plugin ${plugin.type} printed no result of ADD`, 6);
     }
@@ -78,8 +84,9 @@ export class CniRunner {
     const list = cached?.list ?? this.#networkIfAny();
     if (list === undefined) return; // Nothing can have been added without a network.
     const prevResult = versionAtLeast(list.cniVersion, '0.4.0') ? cached?.result : undefined;
+    const { capabilities } = cached?.attachment ?? attachment;
     for (const plugin of list.plugins.toReversed()) {
-      await this.#call('DEL', plugin.type, requestConfig(list, plugin, { prevResult }), attachment);
+      await this.#call('DEL', plugin.type, requestConfig(list, plugin, { prevResult, capabilities }), attachment);
     }
     this.#forget(attachment);
   }
@@ -89,9 +96,10 @@ export class CniRunner {
     const cached = this.#recall(attachment);
     if (cached === undefined) throw new CniCallError(`no result of ADD is known for ${attachment.containerId}`, 3);
     const { list, result: prevResult } = cached;
+    const { capabilities } = cached.attachment;
     if (list.disableCheck || !versionAtLeast(list.cniVersion, '0.4.0')) return;
     for (const plugin of list.plugins) {
-      await this.#call('CHECK', plugin.type, requestConfig(list, plugin, { prevResult }), attachment);
+      await this.#call('CHECK', plugin.type, requestConfig(list, plugin, { prevResult, capabilities }), attachment);
     }
   }
 

@@ -78,7 +78,7 @@ function pickVersion(json: JsonObject): string | undefined {
 export function requestConfig(
   list: NetworkList,
   plugin: PluginConfig,
-  extra: { readonly prevResult?: JsonObject | undefined; readonly capabilities?: JsonObject } & JsonObject,
+  extra: { readonly prevResult?: JsonObject | undefined; readonly capabilities?: JsonObject | undefined } & JsonObject,
 ): JsonObject {
   const { prevResult, capabilities = {}, ...rest } = extra;
   const wanted = isJsonObject(plugin['capabilities']) ? plugin['capabilities'] : {};
