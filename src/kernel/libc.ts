@@ -10,9 +10,13 @@ export const AF_INET6 = 10;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
+const SO_ATTACH_FILTER = 26;
 const SO_RCVBUFFORCE = 33;
+const SO_PROTOCOL = 38;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
@@ -28,8 +32,19 @@ interface Calls {
   send(fd: number, data: Buffer, length: number, flags: number): number;
   recv(fd: number, data: Buffer, length: number, flags: number): number;
   setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
+  getsockname(fd: number, address: Buffer, length: Buffer): number;
+  attachFilter(fd: number, level: number, option: number, program: FilterProgram, length: number): number;
+  pipe2(ends: Buffer, flags: number): number;
+  dup3(fd: number, onto: number, flags: number): number;
   setns(fd: number, kind: number): number;
   close(fd: number): number;
+}
+
+/** `struct sock_fprog` of linux/filter.h: `len` instructions of eight bytes. */
+interface FilterProgram {
+  readonly len: number;
+  readonly filter: Buffer;
 }
 
 type SendAsync = (fd: number, data: Buffer, length: number, flags: number) => Promise<number>;
@@ -68,6 +83,7 @@ function libc(): Libc {
   const native = koffi();
   const library = native.load('libc.so.6');
   const send = library.func('intptr_t send(int, const void *, size_t, int)');
+  native.struct('sock_fprog', { len: 'uint16_t', filter: 'const void *' });
   libcLoaded = {
     socket: library.func('int socket(int, int, int)'),
     connect: library.func('int connect(int, const void *, unsigned int)'),
@@ -75,6 +91,11 @@ function libc(): Libc {
     sendAsync: promisify(send.async) as SendAsync,
     recv: library.func('intptr_t recv(int, void *, size_t, int)'),
     setsockopt: library.func('int setsockopt(int, int, int, const void *, unsigned int)'),
+    getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
+    getsockname: library.func('int getsockname(int, void *, void *)'),
+    attachFilter: library.func('int setsockopt(int, int, int, const sock_fprog *, unsigned int)'),
+    pipe2: library.func('int pipe2(void *, int)'),
+    dup3: library.func('int dup3(int, int, int)'),
     setns: library.func('int setns(int, int)'),
     close: library.func('int close(int)'),
     errno: () => native.errno(),
@@ -120,12 +141,15 @@ export interface NetlinkOptions {
   readonly receiveTimeoutMs: number;
   /** Numbers of multicast groups to join. */
   readonly groups?: readonly number[];
+  /** Whether a receive never waits. */
+  readonly nonBlocking?: boolean;
 }
 
 /** A file descriptor of a netlink socket that talks with the kernel alone, in this thread's network namespace. */
 export function openNetlink(protocol: number, options: NetlinkOptions): number {
   const { socket, connect, setsockopt, close } = libc();
-  const fd = checked('open a netlink socket', () => socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  const type = SOCK_RAW | SOCK_CLOEXEC | (options.nonBlocking === true ? SOCK_NONBLOCK : 0);
+  const fd = checked('open a netlink socket', () => socket(AF_NETLINK, type, protocol));
   const set = (name: string, level: number, option: number, value: Buffer): number =>
     checked(`set ${name} of a netlink socket`, () => setsockopt(fd, level, option, value, value.length));
   try {
@@ -163,6 +187,38 @@ export async function sendAsync(fd: number, data: Buffer): Promise<void> {
 /** Receives one datagram into `into`; its length in bytes. Waits as long as the socket's receive timeout. */
 export function receive(fd: number, into: Buffer): number {
   return checked('receive from the kernel', () => libc().recv(fd, into, into.length, 0));
+}
+
+/**
+ * The port by which the kernel calls a netlink socket (`nlmsg_pid` of what it caused), and the socket's protocol;
+ * undefined when `fd` is no netlink socket, or nothing at all.
+ */
+export function netlinkPortOf(fd: number): { readonly protocol: number; readonly port: number } | undefined {
+  const { getsockname, getsockopt } = libc();
+  const address = Buffer.alloc(SOCKADDR_NL_BYTES);
+  if (getsockname(fd, address, int32(address.length)) < 0 || address.readUInt16LE(0) !== AF_NETLINK) return undefined;
+  const protocol = Buffer.alloc(4);
+  if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, protocol, int32(protocol.length)) < 0) return undefined;
+  return { protocol: protocol.readInt32LE(0), port: address.readUInt32LE(4) };
+}
+
+/** Has the kernel drop what a classic BPF program refuses (socket(7)), in place of an earlier one: 8 bytes a step. */
+export function attachFilter(fd: number, program: Buffer): void {
+  const filter: FilterProgram = { len: program.length / 8, filter: program };
+  // `struct sock_fprog` is 16 bytes: a length, and a pointer at its natural place.
+  checked('filter a netlink socket', () => libc().attachFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, 16));
+}
+
+/** Both ends of a new pipe. */
+export function openPipe(): { readonly read: number; readonly write: number } {
+  const ends = Buffer.alloc(8);
+  checked('open a pipe', () => libc().pipe2(ends, O_CLOEXEC | SOCK_NONBLOCK));
+  return { read: ends.readInt32LE(0), write: ends.readInt32LE(4) };
+}
+
+/** Makes the descriptor `onto` another name of what `fd` is, in place of what it was (dup3(2)). */
+export function duplicateOnto(fd: number, onto: number): void {
+  checked('duplicate a file descriptor', () => libc().dup3(fd, onto, O_CLOEXEC));
 }
 
 /** Closes a file descriptor made here. */

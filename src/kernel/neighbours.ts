@@ -6,7 +6,7 @@ import type { MessageView, NetlinkRequest } from './netlink-codec.ts';
 
 // linux/neighbour.h, linux/rtnetlink.h
 const RTM_NEWNEIGH = 28;
-const RTM_DELNEIGH = 29;
+export const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
 const NDA_DST = 1;
 const NDA_LLADDR = 2;
@@ -50,9 +50,10 @@ export function listNeighbours(family?: Family): NetlinkRequest {
   return { type: RTM_GETNEIGH, flags: 0, body: body.finish(), what: 'list the neighbours' };
 }
 
-/** A neighbour from an RTM_NEWNEIGH message; undefined for any other message or family. */
+/** A neighbour from an RTM_NEWNEIGH or RTM_DELNEIGH message; undefined for any other message or family. */
 export function decodeNeighbour({ type, buffer, start, end }: MessageView): Neighbour | undefined {
-  if (type !== RTM_NEWNEIGH || familyOfNumber(buffer[start] ?? 0) === undefined) return undefined;
+  if (type !== RTM_NEWNEIGH && type !== RTM_DELNEIGH) return undefined;
+  if (familyOfNumber(buffer[start] ?? 0) === undefined) return undefined;
   const attributes = readAttributes(buffer, start + 12, end);
   const bytes = attributes.get(NDA_DST);
   if (bytes === undefined) return undefined;

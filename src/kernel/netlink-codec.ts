@@ -128,6 +128,8 @@ export interface MessageView {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Of the socket that asked for it, or caused what it tells of; 0 is the kernel itself. */
+  readonly port: number;
   readonly buffer: Buffer;
   /** Where the body begins and ends in `buffer`. */
   readonly start: number;
@@ -146,6 +148,7 @@ export function* messagesIn(buffer: Buffer, length: number): Generator<MessageVi
       type: buffer.readUInt16LE(at + 4),
       flags: buffer.readUInt16LE(at + 6),
       sequence: buffer.readUInt32LE(at + 8),
+      port: buffer.readUInt32LE(at + 12),
       buffer,
       start: at + HEADER_BYTES,
       end: at + bytes,

@@ -139,6 +139,15 @@ export function decodeRoute({ type, buffer, start, end }: MessageView): Route | 
   };
 }
 
+/**
+ * Whether a notification (RTM_NEWROUTE, RTM_DELROUTE) may be about a route of ours: it has our protocol number, or is
+ * one of the main table that took the place of another, which the kernel does not name.
+ */
+export function concernsOurRoutes({ type, flags, buffer, start }: MessageView): boolean {
+  if (buffer[start + 5] === ROMANA_PROTOCOL) return true;
+  return type === RTM_NEWROUTE && (flags & NLM_F_REPLACE) !== 0 && buffer[start + 4] === RT_TABLE_MAIN;
+}
+
 /** A route as a person would write it. */
 export function formatRoute(route: Route): string {
   const words = [route.kind === 'blackhole' ? `blackhole ${route.dst}` : route.dst];

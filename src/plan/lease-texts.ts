@@ -23,12 +23,12 @@ const made = new WeakMap<Lease, LeaseTexts>();
 export function leaseTexts(lease: Lease): LeaseTexts {
   const before = made.get(lease);
   if (before !== undefined) return before;
-  const { hostInterface: dev, addresses } = lease;
+  const { hostInterface: dev, podMac: mac, addresses } = lease;
   const name = quoted(dev);
   const endpoints = addresses.map((address) => {
     const family = familyOf(address);
     // The whole length of a canonical address: no need to take it apart.
-    const route: DesiredRoute = { kind: 'unicast', dst: `${address}/${familyBits(family)}` as Cidr, dev };
+    const route: DesiredRoute = { kind: 'unicast', dst: `${address}/${familyBits(family)}` as Cidr, dev, mac };
     return { address, family, element: `${name} . ${address}`, route };
   });
   const texts = { self: `${name} . ${name}`, endpoints };

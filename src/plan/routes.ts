@@ -15,6 +15,8 @@ export interface DesiredRoute {
   readonly via?: Address;
   /** The interface, for what is reached on it directly. */
   readonly dev?: string;
+  /** What answers for the destination on `dev`: its neighbour entry, for good. */
+  readonly mac?: string;
 }
 
 /**
