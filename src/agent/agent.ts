@@ -7,14 +7,14 @@ import { LinkMaker } from '../kernel/link-maker.ts';
 import { LinkRemover } from '../kernel/link-remover.ts';
 import { Rtnl } from '../kernel/rtnl.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { EventRecorder } from '../kube/events.ts';
 import { type Traffic, trafficMetrics } from '../kube/traffic.ts';
 import type { Clock } from '../lib/clock.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
 import { podFinished } from '../objects/pod.ts';
 import type { Desired } from '../plan/desired.ts';
-import { REVOKED_MARK } from '../plan/forward.ts';
-import { identityIndex } from '../plan/identity.ts';
+import { TABLE } from '../plan/ruleset-builder.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { AddressBook } from './address-book.ts';
@@ -22,10 +22,11 @@ import { conflistOf } from './cni-chain.ts';
 import { CniHandler } from './cni-handler.ts';
 import { type CniInstallation, installCni } from './cni-install.ts';
 import { CniServer } from './cni-server.ts';
-import { HostChecker } from './host-checker.ts';
 import { COLLECT_MS, Collector } from './collection.ts';
+import { cutForbidden } from './cut-forbidden.ts';
 import { EvidenceFinder } from './evidence.ts';
-import { enableForwarding, findUnderlay, HostRoutes, type Underlay } from './host-routes.ts';
+import { HostChecker } from './host-checker.ts';
+import { HostNetwork } from './host-network.ts';
 import { KernelDatapath } from './kernel-datapath.ts';
 import { LeaseStore } from './leases.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -33,8 +34,10 @@ import { Observer } from './observer.ts';
 import { PodIdentities } from './pod-identities.ts';
 import { PodNetwork } from './pod-network.ts';
 import { Reconciler } from './reconciler.ts';
+import { tableRepaired } from './repair-event.ts';
 import { Reporter } from './reporter.ts';
-import { findRevocations } from './revocation.ts';
+import { SelfRepair } from './self-repair.ts';
+import { sweepLinks } from './sweep-links.ts';
 import { type Use, useOf } from './use.ts';
 
 /** What an agent needs. It works in the network namespace that it runs in. */
@@ -89,12 +92,12 @@ class Agent {
   readonly #server: CniServer;
   readonly #reporter: Reporter;
   readonly #checker: HostChecker;
+  readonly #hostNetwork: HostNetwork;
+  readonly #selfRepair: SelfRepair;
   readonly #acknowledgements = new Acknowledgements();
   /** What the last run put in force. */
   #desired: Desired | undefined;
   #hostId = 0;
-  #underlay: Underlay = { names: [], mtu: 0 };
-  #underlayOf = '';
   #serving = false;
   #told: ReadonlySet<string> = new Set();
 
@@ -114,12 +117,14 @@ class Agent {
     if (options.traffic !== undefined) trafficMetrics(this.#metrics.registry, 'romana_agent', options.traffic);
     this.#leases = new LeaseStore(options.leases, log);
     this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
-    const routes = new HostRoutes(this.#rtnl, log, (changes) => this.#metrics.routeChanges.inc(changes));
+    this.#hostNetwork = new HostNetwork({ rtnl: this.#rtnl, metrics: this.#metrics, log });
+    const events = new EventRecorder({ ...options, component: 'romana-agent', host: node });
     this.#reconciler = new Reconciler({
       snapshot: () => this.#snapshot(),
       nft: this.#nft,
-      routes: (desired) => routes.apply(desired),
-      revoke: (snapshot) => this.#revoke(snapshot),
+      routes: (desired) => this.#hostNetwork.apply(desired),
+      revoke: (snapshot) => cutForbidden(snapshot, { conntrack: this.#conntrack, metrics: this.#metrics, log }),
+      onRepaired: (by) => events.record(tableRepaired(node, this.#observer.host?.meta.uid, by)),
       onApplied: (snapshot, desired) => this.#applied(snapshot, desired),
       metrics: this.#metrics,
       clock,
@@ -153,6 +158,18 @@ class Agent {
       log,
     });
     this.#server = this.#cniServer();
+    // After every socket of ours is open, so that it knows them.
+    this.#selfRepair = new SelfRepair({
+      table: TABLE,
+      isPod: (address) => this.#leases.addresses().includes(address),
+      onTable: (by) => this.#reconciler.tableChanged(by),
+      onNetwork: () => {
+        this.#hostNetwork.recheck();
+        this.#reconciler.markDirty();
+      },
+      clock,
+      log,
+    });
   }
 
   async run(): Promise<void> {
@@ -174,6 +191,13 @@ class Agent {
       this.#book.reserve(this.#leases.addresses());
       await this.#enforceFirst(signal);
       this.#network.restore();
+      await sweepLinks({
+        links: this.#rtnl.links(),
+        leases: this.#leases,
+        remove: (name) => this.#remover.remove(name),
+        onSwept: () => this.#metrics.repairs.inc({ what: 'links' }),
+        log,
+      });
       await this.#server.listen();
       const { installation, chain } = this.#o;
       const written = installCni(installation, await conflistOf(installation.pluginDirectory, chain, log));
@@ -191,6 +215,7 @@ class Agent {
 
   /** Ends in the order in which things stand on each other. */
   async stop(): Promise<void> {
+    this.#selfRepair.close();
     await this.#server.close();
     await this.#network.stop();
     await this.#reconciler.stop();
@@ -257,45 +282,14 @@ class Agent {
 
   #snapshot(): Snapshot | undefined {
     if (!this.#observer.synced || this.#observer.host === undefined) return undefined;
-    this.#followUnderlay(this.#observer.host.addresses);
-    return this.#observer.snapshot(this.#leases.list(), this.#underlay.names);
-  }
-
-  /** Looks for the interfaces that hold the node's addresses whenever these have changed. */
-  #followUnderlay(addresses: readonly Address[]): void {
-    const key = addresses.join(' ');
-    if (key === this.#underlayOf) return;
-    this.#underlay = findUnderlay(this.#rtnl, addresses);
-    enableForwarding(this.#underlay);
-    this.#underlayOf = key;
+    const underlay = this.#hostNetwork.follow(this.#observer.host.addresses);
+    return this.#observer.snapshot(this.#leases.list(), underlay.names);
   }
 
   #networkNow(): { plans: Snapshot['network']['plans']; mtu: number } {
     const { network } = this.#observer;
     if (network === undefined) throw new Error("the cluster's Network object `default` is gone");
-    return { plans: network.plans, mtu: network.mtu === 0 ? this.#underlay.mtu : network.mtu };
-  }
-
-  #revoke(snapshot: Snapshot): void {
-    const local = new Set<Address>(snapshot.leases.flatMap(({ addresses }) => addresses));
-    if (local.size === 0) return;
-    const identities = identityIndex(snapshot);
-    const world = {
-      segmentLabel: snapshot.network.segmentLabel,
-      namespaces: snapshot.namespaces,
-      policies: snapshot.policies,
-    };
-    const bench = {
-      world,
-      partyOf: (address: Address) => identities.partyOf(address),
-      isLocal: (address: Address) => local.has(address),
-    };
-    const { cut, pardon } = findRevocations(this.#conntrack.list(), bench);
-    if (cut.length > 0) this.#conntrack.setMark(cut, REVOKED_MARK, REVOKED_MARK);
-    if (pardon.length > 0) this.#conntrack.setMark(pardon, 0, REVOKED_MARK);
-    this.#metrics.revoked.inc(cut.length);
-    this.#metrics.pardoned.inc(pardon.length);
-    if (cut.length > 0) this.#o.log.info({ connections: cut.length }, 'cuts connections that policy forbids now');
+    return { plans: network.plans, mtu: network.mtu === 0 ? this.#hostNetwork.underlay.mtu : network.mtu };
   }
 
   #applied(snapshot: Snapshot, desired: Desired): void {

@@ -104,6 +104,15 @@ test('R17: Collector frees at the second look in a row', async () => {
   assert.deepEqual(b.logged, ['freed an attachment whose sandbox is gone, and for which no DEL came', 'counted']);
 });
 
+test('R10: Collector frees at the start what has neither link nor namespace, and nothing else', async () => {
+  const b = bench('gone', 'no-link', 'no-pod', 'there');
+  b.evidence.set('gone', GONE);
+  b.evidence.set('no-link', { ...GONE, netns: 'there', pod: 'gone' });
+  b.evidence.set('no-pod', { ...HERE, pod: 'gone' });
+  await b.collector.sweep(never);
+  assert.deepEqual(b.freed, ['gone']);
+});
+
 test('R17: Collector rechecks before it frees', async () => {
   const b = bench('one');
   b.evidence.set('one', GONE);

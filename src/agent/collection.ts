@@ -47,16 +47,26 @@ export class Collector {
 
   /** Looks again and again until the signal. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, everyMs, log } = this.#options;
+    const { clock, everyMs } = this.#options;
+    await this.#try(() => this.sweep(signal));
     while (!signal.aborted) {
       await clock.sleep(everyMs, signal).catch(() => undefined);
       if (signal.aborted) return;
-      try {
-        await this.look(signal);
-      } catch (error) {
-        log.error({ err: error }, 'could not look for attachments whose pods are gone; looks again');
-      }
+      await this.#try(() => this.look(signal));
     }
+  }
+
+  /**
+   * The look at the start frees at once what has neither link nor namespace: that went while no agent ran, and no ADD
+   * can be under way for it.
+   */
+  async sweep(signal: AbortSignal): Promise<void> {
+    const evidenceOf = this.#options.evidence.look();
+    const gone = this.#options.leases.withState('active').filter((lease) => {
+      const { link, netns } = evidenceOf(lease);
+      return !link && netns === 'gone';
+    });
+    await Promise.all(gone.map((lease) => this.#free(lease, signal)));
   }
 
   /** One look, which frees what the last one found abandoned too. The signal ends the wait for that. */
@@ -66,6 +76,14 @@ export class Collector {
     const before = this.#suspects;
     this.#suspects = new Set(abandoned);
     await Promise.all(abandoned.filter((lease) => before.has(lease)).map((lease) => this.#free(lease, signal)));
+  }
+
+  async #try(look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'could not look for attachments whose pods are gone; looks again');
+    }
   }
 
   async #free(lease: Lease, signal: AbortSignal): Promise<void> {

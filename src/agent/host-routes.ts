@@ -1,127 +1,147 @@
-import type { Address } from '../addr/address.ts';
-import type { Cidr } from '../addr/cidr.ts';
+import { type Cidr, cidrBase } from '../addr/cidr.ts';
+import type { Link } from '../kernel/links.ts';
+import { setNeighbour } from '../kernel/neighbours.ts';
+import type { NetlinkRequest } from '../kernel/netlink-codec.ts';
 import { deleteRoute, formatRoute, replaceRoute, ROMANA_PROTOCOL, type Route } from '../kernel/routes.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
-import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
 import type { Log } from '../lib/log.ts';
 import type { DesiredRoute } from '../plan/routes.ts';
 
-/** The interfaces that hold the host's own addresses. */
-export interface Underlay {
-  readonly names: readonly string[];
-  /** The smallest of theirs, in bytes. */
-  readonly mtu: number;
+/** What host routes stand on. */
+export interface HostRoutesOptions {
+  readonly rtnl: Pick<Rtnl, 'apply' | 'links' | 'neighbours' | 'routes'>;
+  readonly log: Log;
+  /** Hears of each route that was added, replaced or removed. */
+  readonly onChange: () => void;
+  /** Hears how many routes and neighbours of ours others had taken away. */
+  readonly onRepair: (what: 'routes' | 'neighbours', count: number) => void;
 }
 
-/** What a link without a known underlay is given: what Ethernet has carried at least since RFC 894. */
-const ETHERNET_MTU = 1500;
-const LOOPBACK = 'lo';
-
-/** Finds the interfaces with one of `addresses`. */
-export function findUnderlay(rtnl: Rtnl, addresses: readonly Address[]): Underlay {
-  const own = new Set(addresses);
-  const indexes = new Set(
-    rtnl
-      .addresses()
-      .filter(({ address }) => own.has(address))
-      .map(({ index }) => index),
-  );
-  const links = rtnl.links().filter(({ index, name }) => indexes.has(index) && name !== LOOPBACK);
-  return {
-    names: links.map(({ name }) => name),
-    mtu: links.length === 0 ? ETHERNET_MTU : Math.min(...links.map(({ mtu }) => mtu)),
-  };
-}
+/** How many of what was repaired the log names. */
+const NAMED = 8;
 
 /**
- * Lets the host forward packets. An uplink that takes router advertisements only because the host is no router
- * (accept_ra 1, ip-sysctl) is told to go on first, or the node would lose its default route.
+ * The routes that this agent keeps in the kernel: other hosts' ranges, the own range, and local pods with their
+ * neighbours. It remembers what it put there, and looks at the kernel at the start and when it is told to.
  */
-export function enableForwarding(underlay: Underlay): void {
-  for (const name of underlay.names) {
-    const path = `net/ipv6/conf/${name}/accept_ra`;
-    if (readSysctl(path) === '1') writeSysctl(path, 2);
-  }
-  for (const path of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']) {
-    const now = readSysctl(path);
-    if (now !== undefined && now !== '1') writeSysctl(path, 1);
-  }
-}
-
-/** The routes that this agent keeps in the kernel: other hosts' ranges, the own range, and local pods at the start. */
 export class HostRoutes {
-  readonly #rtnl: Rtnl;
-  readonly #log: Log;
-  readonly #count: (changes: number) => void;
+  readonly #options: HostRoutesOptions;
   /** What is in the kernel, by destination; undefined until it was read once. */
-  #applied: Map<Cidr, DesiredRoute> | undefined;
+  #applied: ReadonlyMap<Cidr, DesiredRoute> | undefined;
+  #trusted = false;
 
-  /** @param count hears how many routes were changed. */
-  constructor(rtnl: Rtnl, log: Log, count: (changes: number) => void) {
-    this.#rtnl = rtnl;
-    this.#log = log;
-    this.#count = count;
+  constructor(options: HostRoutesOptions) {
+    this.#options = options;
+  }
+
+  /** The next `apply` reads what the kernel has, since others may have changed it. */
+  recheck(): void {
+    this.#trusted = false;
   }
 
   /**
-   * Brings the kernel's routes to `desired`. The first call reads what is there and removes those of ours that nobody
-   * wants any more; later ones change what differs. Routes of pods (`dev`) come and go with their links, so that only
-   * the first call sees to them.
+   * Brings the kernel's routes to `desired`. Where the kernel was read, routes under our protocol number that nobody
+   * wants go, and what pods' links lack comes back; else what differs from the last time is changed, and routes of pods
+   * (`dev`) are left to their links, with which they come and go.
    *
    * @returns what the kernel refused, to be tried again; the other routes are as desired.
    */
   apply(desired: readonly DesiredRoute[]): readonly unknown[] {
     const wanted = new Map(desired.map((route) => [route.dst, route]));
     const errors: unknown[] = [];
-    if (this.#applied === undefined) {
-      this.#applied = new Map();
-      errors.push(...this.#sweep(wanted));
-    }
-    const applied = this.#applied;
+    const applied = new Map(this.#trusted ? this.#applied : this.#read(wanted, errors));
+    this.#trusted = errors.length === 0;
     for (const [dst, route] of applied) {
       if (wanted.has(dst)) continue;
-      const gone = route.dev !== undefined || this.#try(errors, () => this.#rtnl.apply(deleteRoute(bare(route))));
+      const gone = route.dev !== undefined || this.#try(errors, deleteRoute(bare(route)));
       if (gone) applied.delete(dst);
     }
     for (const [dst, route] of wanted) {
       const known = applied.get(dst);
       if (known !== undefined && same(known, route)) continue;
-      if (route.dev !== undefined || this.#try(errors, () => this.#rtnl.apply(replaceRoute(bare(route))))) {
-        applied.set(dst, route);
-      }
+      if (route.dev !== undefined || this.#try(errors, replaceRoute(bare(route)))) applied.set(dst, route);
     }
+    this.#applied = applied;
     return errors;
   }
 
-  /** Removes our routes that nobody wants, and puts back those of pods whose links are there. */
-  #sweep(wanted: ReadonlyMap<Cidr, DesiredRoute>): unknown[] {
-    const errors: unknown[] = [];
-    const names = new Map(this.#rtnl.links().map(({ index, name }) => [index, name]));
-    const indexes = new Map([...names].map(([index, name]) => [name, index]));
-    const present = new Set<Cidr>();
-    for (const route of this.#rtnl.routes({ protocol: ROMANA_PROTOCOL })) {
+  /** Removes our routes that nobody wants and gives pods' links what they lack. @returns what the kernel has then */
+  #read(wanted: ReadonlyMap<Cidr, DesiredRoute>, errors: unknown[]): Map<Cidr, DesiredRoute> {
+    const links = this.#options.rtnl.links();
+    const present = this.#sweep(wanted, links, errors);
+    const lost = [...wanted.values()].filter((route) => this.#wasThere(route) && !present.has(route.dst));
+    const byName = new Map(links.map((link) => [link.name, link]));
+    const lostOfPods = this.#mendPods(wanted, present, byName, errors);
+    this.#tell(
+      'routes',
+      lost.filter((route) => route.dev === undefined || lostOfPods.routes.has(route.dst)),
+    );
+    this.#tell('neighbours', lostOfPods.neighbours);
+    return present;
+  }
+
+  #sweep(wanted: ReadonlyMap<Cidr, DesiredRoute>, links: readonly Link[], errors: unknown[]): Map<Cidr, DesiredRoute> {
+    const names = new Map(links.map(({ index, name }) => [index, name]));
+    const present = new Map<Cidr, DesiredRoute>();
+    for (const route of this.#options.rtnl.routes({ protocol: ROMANA_PROTOCOL })) {
       const want = wanted.get(route.dst);
-      const dev = route.dev === undefined ? undefined : names.get(route.dev);
-      const fits = want?.dev === undefined ? want !== undefined : want.dev === dev && want.kind === route.kind;
-      if (fits) {
-        present.add(route.dst);
-        continue;
+      if (want !== undefined && isAs(want, route, names)) {
+        present.set(route.dst, want);
+      } else if (want === undefined || want.dev !== undefined) {
+        this.#options.log.info({ route: formatRoute(route) }, 'removes a route of ours that nobody wants any more');
+        this.#try(errors, deleteRoute(route));
       }
-      this.#log.info({ route: formatRoute(route) }, 'removes a route of ours that nobody wants any more');
-      this.#try(errors, () => this.#rtnl.apply(deleteRoute(route)));
     }
-    for (const route of wanted.values()) {
-      const dev = route.dev === undefined ? undefined : indexes.get(route.dev);
-      if (dev === undefined || present.has(route.dst)) continue;
-      this.#try(errors, () => this.#rtnl.apply(replaceRoute({ ...bare(route), dev })));
-    }
-    return errors;
+    return present;
   }
 
-  #try(errors: unknown[], act: () => void): boolean {
+  /** Puts back routes and neighbours of pods whose links are up. An ADD that is under way sees to its own. */
+  #mendPods(
+    wanted: ReadonlyMap<Cidr, DesiredRoute>,
+    present: Map<Cidr, DesiredRoute>,
+    links: ReadonlyMap<string, Link>,
+    errors: unknown[],
+  ): { readonly routes: ReadonlySet<Cidr>; readonly neighbours: readonly DesiredRoute[] } {
+    const routes = new Set<Cidr>();
+    const neighbours: DesiredRoute[] = [];
+    const known = this.#permanentNeighbours();
+    for (const route of wanted.values()) {
+      if (route.dev === undefined) continue;
+      const there = present.has(route.dst);
+      present.set(route.dst, route);
+      const link = links.get(route.dev);
+      if (link?.up !== true) continue;
+      const address = cidrBase(route.dst);
+      if (!there && this.#try(errors, replaceRoute({ ...bare(route), dev: link.index }))) routes.add(route.dst);
+      if (route.mac === undefined || known.get(`${link.index} ${address}`) === route.mac) continue;
+      if (this.#try(errors, setNeighbour(link.index, address, route.mac)) && this.#wasThere(route)) {
+        neighbours.push(route);
+      }
+    }
+    return { routes, neighbours };
+  }
+
+  #permanentNeighbours(): ReadonlyMap<string, string> {
+    const permanent = this.#options.rtnl.neighbours().filter((neighbour) => neighbour.permanent);
+    return new Map(permanent.map(({ index, address, mac }) => [`${index} ${address}`, mac]));
+  }
+
+  #wasThere(route: DesiredRoute): boolean {
+    const known = this.#applied?.get(route.dst);
+    return known !== undefined && same(known, route);
+  }
+
+  #tell(what: 'routes' | 'neighbours', lost: readonly DesiredRoute[]): void {
+    if (lost.length === 0) return;
+    const named = lost.slice(0, NAMED).map(({ dst }) => dst);
+    this.#options.log.warn({ count: lost.length, destinations: named }, `puts back ${what} of ours that were gone`);
+    this.#options.onRepair(what, lost.length);
+  }
+
+  #try(errors: unknown[], request: NetlinkRequest): boolean {
     try {
-      act();
-      this.#count(1);
+      this.#options.rtnl.apply(request);
+      this.#options.onChange();
       return true;
     } catch (error) {
       errors.push(error);
@@ -136,4 +156,10 @@ function bare({ kind, dst, via }: DesiredRoute): Route {
 
 function same(a: DesiredRoute, b: DesiredRoute): boolean {
   return a.kind === b.kind && a.via === b.via && a.dev === b.dev;
+}
+
+/** Whether the kernel's `route` is the one that is wanted. */
+function isAs(want: DesiredRoute, route: Route, names: ReadonlyMap<number, string>): boolean {
+  if (want.kind !== route.kind || want.via !== route.via) return false;
+  return want.dev === undefined || (route.dev !== undefined && names.get(route.dev) === want.dev);
 }

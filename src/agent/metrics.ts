@@ -51,6 +51,12 @@ export class AgentMetrics {
     help: 'Transactions that the kernel or libnftables refused.',
     registers: [this.registry],
   });
+  readonly repairs = new Counter({
+    name: 'romana_agent_repairs_total',
+    help: 'What others had changed in the kernel and was put back: our nftables table, routes, neighbours, forwarding, links left behind.',
+    labelNames: ['what'],
+    registers: [this.registry],
+  });
   readonly routeChanges = new Counter({
     name: 'romana_agent_route_changes_total',
     help: 'Routes added, replaced or removed.',

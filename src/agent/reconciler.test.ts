@@ -3,6 +3,7 @@ import { test } from 'node:test';
 
 import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
+import { waitFor } from '../lib/wait-for.ts';
 import { FakeNft } from '../nft/fake-nft.ts';
 import { rulesetText } from '../nft/text.ts';
 import { plan } from '../plan/desired.ts';
@@ -21,9 +22,11 @@ function rig(): {
   see: (snapshot: Snapshot | undefined) => void;
   revocations: Snapshot[];
   refuse: { routes: unknown[]; revoke: boolean };
+  repaired: string[];
 } {
   const nft = new FakeNft();
   const revocations: Snapshot[] = [];
+  const repaired: string[] = [];
   const refuse = { routes: [] as unknown[], revoke: false };
   let now: Snapshot | undefined;
   const reconciler = new Reconciler({
@@ -37,12 +40,13 @@ function rig(): {
       }
       revocations.push(snapshot);
     },
+    onRepaired: (by) => repaired.push(by),
     onApplied: () => undefined,
     metrics: new AgentMetrics(),
     clock: systemClock,
     log: silentLog,
   });
-  return { reconciler, nft, see: (snapshot) => (now = snapshot), revocations, refuse };
+  return { reconciler, nft, see: (snapshot) => (now = snapshot), revocations, refuse, repaired };
 }
 
 void test('Reconciler puts the table whole at first, then deltas, and nothing when nothing differs', async () => {
@@ -135,7 +139,33 @@ void test('Reconciler commits rules although a route is refused, and tries the r
   see(snapshotOf(WORLD));
   await reconciler.commit();
   assert.equal(nft.transactions.length, 1);
-  await reconciler.settled();
+  assert.equal(reconciler.idle, false);
+  await waitFor('the route to be set', () => reconciler.idle);
   assert.equal(refuse.routes.length, 0);
+  await reconciler.stop();
+});
+
+void test('Reconciler puts back a table that others changed as it was left, even when little is known then', async () => {
+  const { reconciler, nft, see, repaired, revocations } = rig();
+  reconciler.tableChanged('nft');
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  assert.deepEqual([nft.transactions.length, repaired], [1, []], 'the first run replaces whatever is there');
+  nft.run('delete table inet romana');
+  see(undefined);
+  reconciler.tableChanged('nft');
+  await reconciler.settled();
+  const whole = rulesetText(plan(snapshotOf(WORLD)).ruleset);
+  assert.equal(nft.list('romana'), whole);
+  assert.deepEqual(repaired, ['nft']);
+  assert.equal(revocations.length, 1);
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  assert.equal(revocations.length, 2, 'connections of the time in between are judged');
+  nft.run('delete table inet romana');
+  reconciler.tableChanged(undefined);
+  await reconciler.settled();
+  assert.equal(nft.list('romana'), whole);
+  assert.deepEqual(repaired, ['nft'], 'nobody is named for what may not have been');
   await reconciler.stop();
 });

@@ -1,3 +1,4 @@
+import { Backoff } from '../lib/backoff.ts';
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
@@ -19,12 +20,17 @@ export interface ReconcilerOptions {
   readonly routes: (routes: Desired['routes']) => readonly unknown[];
   /** Called when verdicts of open connections may have turned, with the rules in force already. */
   readonly revoke: (snapshot: Snapshot) => void;
+  /** Called when our table, which others had changed, is as it should be again. */
+  readonly onRepaired: (by: string) => void;
   /** Called after each run with what it was about. */
   readonly onApplied: (snapshot: Snapshot, desired: Desired) => void;
   readonly metrics: AgentMetrics;
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** Between two attempts at routes that the kernel refuses, in milliseconds; what may help is heard of at once anyway. */
+const ROUTES_RETRY = { initialMs: 50, maxMs: 1_000 };
 
 interface Waiter {
   readonly resolve: () => void;
@@ -42,6 +48,12 @@ export class Reconciler {
   /** Whether connections are still to be looked through for a change that is in force. */
   #revocationDue = false;
   #inForce: { readonly ruleset: Ruleset; readonly snapshot: Snapshot } | undefined;
+  /** Who has changed our table behind our back, until it is put back; '' is anybody. */
+  #changedBy: string | undefined;
+  readonly #routesBackoff = new Backoff(ROUTES_RETRY);
+  /** What the kernel said of routes that it refused last, '' when it took all. */
+  #routesRefused = '';
+  #cancelRetry: () => void = () => undefined;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -60,11 +72,21 @@ export class Reconciler {
 
   /** Whether all that was marked dirty is in the kernel. */
   get idle(): boolean {
-    return this.#runner.idle;
+    return this.#runner.idle && this.#routesRefused === '';
   }
 
   /** Something changed. */
   markDirty(): void {
+    this.#runner.markDirty();
+  }
+
+  /**
+   * Others have changed our table, or may have: it is put back whole, as it was left, before anything else.
+   *
+   * @param by the name of the process; undefined when only that it may have been changed is known.
+   */
+  tableChanged(by: string | undefined): void {
+    this.#changedBy ??= by ?? '';
     this.#runner.markDirty();
   }
 
@@ -84,26 +106,53 @@ export class Reconciler {
   /** Ends after the run that is under way. The kernel keeps what it has. */
   async stop(): Promise<void> {
     await this.#runner.stop();
+    this.#cancelRetry();
     for (const { reject } of this.#waiters.splice(0)) reject(new Error('the agent stops'));
   }
 
   #run(): void {
     const waiters = this.#waiters.splice(0);
     try {
+      this.#putBack();
       const snapshot = this.#options.snapshot();
       if (snapshot === undefined) {
         const why = new Error('not enough of the cluster is known to decide verdicts; the kernel stays as it is');
         for (const { reject } of waiters) reject(why);
         return;
       }
-      const errors = this.#apply(snapshot);
+      const refused = this.#apply(snapshot);
       for (const { resolve } of waiters) resolve();
-      if (errors.length > 0)
-        throw new AggregateError(errors, `${errors.length} routes were refused: ${String(errors[0])}`);
+      this.#retryRoutes(refused);
     } catch (error) {
       for (const { reject } of waiters) reject(error);
       throw error;
     }
+  }
+
+  /** Not by planning anew, which takes longer and may not be possible while little is known. */
+  #putBack(): void {
+    const by = this.#changedBy;
+    if (by === undefined || this.#inForce === undefined) return;
+    this.#replace(this.#inForce.ruleset);
+    // What was let in meanwhile is not to stay.
+    this.#revocationDue = true;
+    if (by === '') return;
+    this.#options.metrics.repairs.inc({ what: 'table' });
+    this.#options.onRepaired(by);
+  }
+
+  /** Routes that are refused hold up nothing else: they are tried again on their own, and said once. */
+  #retryRoutes(refused: readonly unknown[]): void {
+    const { clock, log } = this.#options;
+    this.#cancelRetry();
+    const said = [...new Set(refused.map(String))].join('; ');
+    if (said === '') this.#routesBackoff.reset();
+    else this.#cancelRetry = clock.after(this.#routesBackoff.next(), () => this.#runner.markDirty());
+    if (said !== '' && said !== this.#routesRefused) {
+      log.error({ err: refused[0], count: refused.length }, 'could not set routes; tries again');
+    }
+    if (said === '' && this.#routesRefused !== '') log.info({}, 'routes that were refused are set');
+    this.#routesRefused = said;
   }
 
   #apply(snapshot: Snapshot): readonly unknown[] {
@@ -127,7 +176,7 @@ export class Reconciler {
   }
 
   #enforce(ruleset: Ruleset): void {
-    const { nft, metrics } = this.#options;
+    const { metrics } = this.#options;
     const before = this.#inForce?.ruleset;
     if (before !== undefined) {
       try {
@@ -140,9 +189,15 @@ export class Reconciler {
         this.#options.log.warn({ err: error }, 'the kernel refused a change of our table; replaces it whole');
       }
     }
+    this.#replace(ruleset);
+  }
+
+  #replace(ruleset: Ruleset): void {
+    const { nft, metrics } = this.#options;
     try {
       nft.run(replaceText(ruleset));
       metrics.nftTransactions.inc({ kind: 'whole' });
+      this.#changedBy = undefined;
     } catch (error) {
       metrics.nftErrors.inc();
       throw error;

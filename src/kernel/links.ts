@@ -47,6 +47,8 @@ export interface VethEnd {
   readonly mac: string;
   /** In bytes. */
   readonly mtu: number;
+  /** 0 by default. */
+  readonly group?: number;
 }
 
 /** An interface as the kernel describes it. */
@@ -202,6 +204,7 @@ function writeEnd(body: BodyWriter, end: VethEnd): void {
   body.attributeText(IFLA_IFNAME, end.name);
   body.attribute(IFLA_ADDRESS, macToBytes(end.mac));
   body.attributeU32(IFLA_MTU, end.mtu);
+  if (end.group !== undefined) body.attributeU32(IFLA_GROUP, end.group);
 }
 
 function writeFamilies(body: BodyWriter, { linkLocal, ipv4 }: LinkChange): void {

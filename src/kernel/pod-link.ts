@@ -16,7 +16,7 @@ import type { Link } from './links.ts';
 import { setNeighbour } from './neighbours.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
 import { withNetns, withNetnsFd } from './netns.ts';
-import { defaultRoute, routeTo } from './pod-wiring.ts';
+import { defaultRoute, POD_LINK_GROUP, routeTo } from './pod-wiring.ts';
 import type { PodWiring } from './pod-wiring.ts';
 import { addRoute, deleteRoute, replaceRoute } from './routes.ts';
 import { Rtnl } from './rtnl.ts';
@@ -95,7 +95,8 @@ export async function preparePodAsync(host: Rtnl, maker: LinkMaker, wiring: PodW
 
 /** Made with its other end in the pod from the start: moving it there later would take the kernel several ms. */
 function vethOf({ hostInterface, hostMac, ifname, podMac, mtu }: PodWiring, netns: number): NetlinkRequest {
-  return createVeth({ name: hostInterface, mac: hostMac, mtu }, { name: ifname, mac: podMac, mtu }, netns);
+  const host = { name: hostInterface, mac: hostMac, mtu, group: POD_LINK_GROUP };
+  return createVeth(host, { name: ifname, mac: podMac, mtu }, netns);
 }
 
 /** All that comes after the veth; takes it away again when a step fails. */

@@ -6,6 +6,9 @@ import type { Route } from './routes.ts';
 
 /** RTPROT_STATIC: what the pod's own tools would call a route that was set by hand. */
 const STATIC_PROTOCOL = 4;
+/** `roma`: the interface group (linux/if_link.h, IFLA_GROUP) of the host's ends of pods' links. By it we know ours. */
+export const POD_LINK_GROUP = 0x726f6d61;
+
 /** How a pod is joined to its host: a veth pair, routed, with no bridge and no ARP or neighbour discovery. */
 export interface PodWiring {
   /** The file of the pod's network namespace. */

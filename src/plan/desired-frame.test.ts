@@ -31,8 +31,8 @@ test('plan routes to other hosts by their first address of the family, and nothi
     { kind: 'blackhole', dst: 'fd00:10:0:0:1::/80' },
     { kind: 'unicast', dst: '10.2.0.0/16', via: '192.168.99.12' },
     { kind: 'unicast', dst: 'fd00:10:0:0:2::/80', via: 'fd00:99::12' },
-    { kind: 'unicast', dst: '10.1.18.3/32', dev: 'roma-backend' },
-    { kind: 'unicast', dst: 'fd00:10::1:1:2:3/128', dev: 'roma-backend' },
+    { kind: 'unicast', dst: '10.1.18.3/32', dev: 'roma-backend', mac: '0a:00:00:00:00:02' },
+    { kind: 'unicast', dst: 'fd00:10::1:1:2:3/128', dev: 'roma-backend', mac: '0a:00:00:00:00:02' },
   ]);
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { enableForwarding, findUnderlay, HostRoutes } from '../../src/agent/host-routes.ts';
+import { HostRoutes, type HostRoutesOptions } from '../../src/agent/host-routes.ts';
+import { enableForwarding, findUnderlay } from '../../src/agent/underlay.ts';
 import { formatRoute } from '../../src/kernel/routes.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import type { DesiredRoute } from '../../src/plan/routes.ts';
@@ -28,12 +29,15 @@ async function host(t: TestContext): Promise<Host> {
   return made;
 }
 
+const routesOf = ({ rtnl }: Host, options: Partial<HostRoutesOptions> = {}): HostRoutes =>
+  new HostRoutes({ rtnl, log: silentLog, onChange: () => undefined, onRepair: () => undefined, ...options });
+
 const ours = ({ rtnl }: Host): string[] => rtnl.routes({ protocol: 82 }).map(formatRoute).toSorted();
 
 test('HostRoutes.apply sweeps our stale routes at the start, and only ours', async (t) => {
   const made = await host(t);
   let changes = 0;
-  const routes = new HostRoutes(made.rtnl, silentLog, (count) => (changes += count));
+  const routes = routesOf(made, { onChange: () => (changes += 1) });
   assert.deepEqual(routes.apply([OTHER, OWN, POD]), []);
   const listed = await made.ns.run(['ip', 'route']);
   assert.match(listed, /^10\.2\.0\.0\/16 via 192\.0\.2\.2 .*proto 82/m);
@@ -49,7 +53,7 @@ test('HostRoutes.apply sweeps our stale routes at the start, and only ours', asy
 
 test('HostRoutes.apply follows hosts that come, move and leave, and leaves pods to their links', async (t) => {
   const made = await host(t);
-  const routes = new HostRoutes(made.rtnl, silentLog, () => undefined);
+  const routes = routesOf(made);
   routes.apply([OWN, OTHER]);
   const three: DesiredRoute = { kind: 'unicast', dst: cidr('10.3.0.0/16'), via: addr('192.0.2.3') };
   routes.apply([OWN, { ...OTHER, via: addr('192.0.2.22') }, three, POD]);
@@ -63,7 +67,7 @@ test('HostRoutes.apply follows hosts that come, move and leave, and leaves pods 
 
 test('HostRoutes.apply says which route the kernel refuses, sets the others, and tries again', async (t) => {
   const made = await host(t);
-  const routes = new HostRoutes(made.rtnl, silentLog, () => undefined);
+  const routes = routesOf(made);
   const far: DesiredRoute = { kind: 'unicast', dst: cidr('10.4.0.0/16'), via: addr('203.0.113.4') };
   const refused = routes.apply([far, OWN, OTHER]);
   assert.equal(refused.length, 1);

@@ -1,0 +1,38 @@
+import type { Address } from '../addr/address.ts';
+import type { Conntrack } from '../kernel/conntrack.ts';
+import type { Log } from '../lib/log.ts';
+import { REVOKED_MARK } from '../plan/forward.ts';
+import { identityIndex } from '../plan/identity.ts';
+import type { Snapshot } from '../plan/snapshot.ts';
+import type { AgentMetrics } from './metrics.ts';
+import { findRevocations } from './revocation.ts';
+
+/** What connections are cut with. */
+export interface CutOptions {
+  readonly conntrack: Pick<Conntrack, 'list' | 'setMark'>;
+  readonly metrics: Pick<AgentMetrics, 'revoked' | 'pardoned'>;
+  readonly log: Log;
+}
+
+/** Cuts the open connections of this host's pods that `snapshot` forbids, and lets go on those that it allows again. */
+export function cutForbidden(snapshot: Snapshot, { conntrack, metrics, log }: CutOptions): void {
+  const local = new Set<Address>(snapshot.leases.flatMap(({ addresses }) => addresses));
+  if (local.size === 0) return;
+  const identities = identityIndex(snapshot);
+  const world = {
+    segmentLabel: snapshot.network.segmentLabel,
+    namespaces: snapshot.namespaces,
+    policies: snapshot.policies,
+  };
+  const bench = {
+    world,
+    partyOf: (address: Address) => identities.partyOf(address),
+    isLocal: (address: Address) => local.has(address),
+  };
+  const { cut, pardon } = findRevocations(conntrack.list(), bench);
+  if (cut.length > 0) conntrack.setMark(cut, REVOKED_MARK, REVOKED_MARK);
+  if (pardon.length > 0) conntrack.setMark(pardon, 0, REVOKED_MARK);
+  metrics.revoked.inc(cut.length);
+  metrics.pardoned.inc(pardon.length);
+  if (cut.length > 0) log.info({ connections: cut.length }, 'cuts connections that policy forbids now');
+}
