@@ -145,6 +145,7 @@ test('Collector looks again and again, also after a look that failed, until the 
   const b = bench('one');
   const stop = new AbortController();
   const running = b.collector.run(stop.signal);
+  await waitFor('the first wait', () => b.clock.sleeping === 1);
   b.failing = true;
   b.evidence.set('one', GONE);
   await b.clock.advance(1_000);
