@@ -104,5 +104,9 @@ function hasComeUp({ buffer, start }: MessageView): boolean {
 
 /** After the one byte of `struct netconfmsg`, and what fills it up to four. */
 function forwardsNoMore({ buffer, start, end }: MessageView): boolean {
-  return readAttributes(buffer, start + 4, end).get(NETCONFA_FORWARDING)?.readInt32LE(0) === 0;
+  return (
+    readAttributes(buffer, start + 4, end)
+      .get(NETCONFA_FORWARDING)
+      ?.readInt32LE(0) === 0
+  );
 }
