@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test, type TestContext } from 'node:test';
 import { takeLock } from './cluster-lock.ts';
@@ -47,4 +47,22 @@ test('takeLock takes the lock of a process that is gone, and of a pid that is an
     assert.deepEqual(readdirSync(file.slice(0, file.lastIndexOf('/'))), ['.x.lock']);
     again.value.release();
   }
+});
+
+test('takeLock removes what a process left that was killed while it took the lock, and nothing of one that lives', (t) => {
+  const file = lockFile(t);
+  const directory = file.slice(0, file.lastIndexOf('/'));
+  mkdirSync(directory);
+  for (const [name, text] of [
+    [`${file}.4194305`, ''],
+    [`${file}.1`, '1 1'],
+    [`${file}.1.stale`, '1 1'],
+    [`${file}.${process.ppid}`, ''],
+  ] as const) {
+    writeFileSync(name, text);
+  }
+  const lock = takeLock(file);
+  assert.ok(lock.ok);
+  assert.deepEqual(readdirSync(directory).sort(), ['.x.lock', `.x.lock.${process.ppid}`]);
+  lock.value.release();
 });

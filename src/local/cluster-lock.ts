@@ -1,5 +1,5 @@
-import { linkSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { linkSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { err, ok, type Result } from '../lib/result.ts';
 import { identify, isAlive, readIdentity } from './process-identity.ts';
 
@@ -18,6 +18,7 @@ export function takeLock(file: string): Result<Lock> {
     for (let attempt = 0; attempt < 10; attempt += 1) {
       try {
         linkSync(mine, file); // Atomic, and complete from the first moment on.
+        sweep(file);
         return ok({ release: () => release(file) });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -31,6 +32,16 @@ export function takeLock(file: string): Result<Lock> {
     return err(`can't get the lock file ${file}: it is taken again and again`);
   } finally {
     rmSync(mine, { force: true });
+  }
+}
+
+/** Removes what processes left beside the file that were killed while they took the lock. */
+function sweep(file: string): void {
+  const prefix = `${basename(file)}.`;
+  for (const name of readdirSync(dirname(file)).filter((each) => each.startsWith(prefix))) {
+    const path = join(dirname(file), name);
+    const writer = readIdentity(path) ?? identify(Number.parseInt(name.slice(prefix.length), 10));
+    if (writer === undefined || !isAlive(writer)) rmSync(path, { force: true });
   }
 }
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import type { ClusterLayout } from '../../src/local/cluster-layout.ts';
 import { down } from '../../src/local/down.ts';
 import { nodeProcess } from '../../src/local/nodes.ts';
-import { isAlive, signalProcess } from '../../src/local/process-identity.ts';
 import { runCommand } from '../../src/local/run-command.ts';
 import { apiServerService } from '../../src/local/services.ts';
 import { clusterStatus, formatStatus } from '../../src/local/status.ts';
@@ -91,27 +89,6 @@ test('two clusters live side by side, on the same addresses', { skip }, async (t
   await down(left.name, TEST_BASE);
   assert.deepEqual((await nodes(right)).length, 3);
   await down(right.name, TEST_BASE);
-  assert.equal(await state(), before);
-});
-
-test('down removes what is left after processes were killed', { skip }, async (t) => {
-  const before = await state();
-  const layout = cluster(t, 'killed', 1);
-  await upWithoutAgents(layout);
-  const [master, minion] = layout.nodes.map(nodeProcess);
-  assert.ok(master && minion);
-  signalProcess(minion, 'SIGKILL');
-  await waitFor('the end of the minion', () => !isAlive(minion));
-  const client = peopleClient(layout);
-  assert.deepEqual((await clusterStatus(layout, client)).problems, [
-    'minion1 does not run; start it: romana local node start minion1',
-  ]);
-  await client.close();
-  const stray = spawn('ip', ['netns', 'exec', layout.fabric, 'sleep', '1000'], { stdio: 'ignore' });
-  const gone = new Promise((resolve) => stray.once('exit', resolve));
-  await waitFor('the stray process', () => readFileSync(`/proc/${stray.pid}/comm`, 'utf8') === 'sleep\n');
-  await down(layout.name, TEST_BASE);
-  await gone;
   assert.equal(await state(), before);
 });
 
