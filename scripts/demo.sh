@@ -5,29 +5,36 @@ set -eu
 cd "$(dirname "$0")/.."
 name=romana
 keep=
+up=
 for argument in "$@"; do
   shift
   if [ "$argument" = --keep ]; then keep=yes; else set -- "$@" "$argument"; fi
 done
 
 sh scripts/setup.sh
-up=$(bin/romana local up --name "$name")
-echo "$up"
-case $up in
-  *'was up already'*) keep=yes ;; # somebody's: it stays
-esac
+# Whether the cluster goes with this script. Somebody's that was there stays.
+ours() {
+  case $up in
+    *', up in '*) [ -z "$keep" ] ;;
+    *) false ;;
+  esac
+}
 end() {
   status=$?
-  trap - EXIT INT TERM
-  [ -n "$keep" ] || bin/romana local down --name "$name" || status=1
+  trap - EXIT
+  trap '' INT TERM
+  if ours; then bin/romana local down --name "$name" || status=1; fi
   exit "$status"
 }
 trap end EXIT
+# Both wait for the program that runs, which puts away what it had made.
 trap 'exit 130' INT
 trap 'exit 143' TERM
+up=$(bin/romana local up --name "$name")
+echo "$up"
 status=0
 bin/romana demo --name "$name" "$@" || status=$?
-if [ -n "$keep" ]; then
+if ! ours; then
   cat <<END
 
 The cluster '$name' is up. Three things to try:
