@@ -1,7 +1,7 @@
 #!/bin/sh
 # npm test: set-up, then every test of the main tier. `long` is the tier of long runs, `kubectl` the one
-# with a real kubectl, which ends at once where there is none; other arguments are test files. LONG_MINUTES shortens
-# the long runs.
+# with a real kubectl, which ends at once where there is none; other arguments are test files. LONG_STEPS
+# shortens the long random walk, and LONG_SEED plays one that failed again.
 set -eu
 cd "$(dirname "$0")/.."
 if [ "${1-}" = kubectl ] && ! command -v kubectl > /dev/null; then
@@ -17,4 +17,4 @@ case ${1-} in
   long) set -- 'test/long/*.test.ts' ;;
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
 esac
-exec $as_root PATH="$PWD/node_modules/.bin:$PATH" LONG_MINUTES="${LONG_MINUTES-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=2 "$@"
+exec $as_root PATH="$PWD/node_modules/.bin:$PATH" LONG_STEPS="${LONG_STEPS-}" LONG_SEED="${LONG_SEED-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=2 "$@"

@@ -1,17 +1,20 @@
 import { test } from 'node:test';
 import { playRandomWorlds } from '../support/rig-worlds.ts';
 
-// The same as in test/packets, for longer, with agents that end or are killed; a failing history is made smaller.
+// The same as in test/packets, for longer, with hosts, agents, the controller and the API server that end or are killed.
 
-/** For how long each of the two goes on, in milliseconds: LONG_MINUTES (10). */
-const LASTS_MS = Number(process.env['LONG_MINUTES'] || 10) * 60_000;
+/** Of both together: LONG_STEPS. */
+const STEPS = Number(process.env['LONG_STEPS'] || 10_000);
+/** Of the first history of each, from the message of one that failed: LONG_SEED. */
+const SEED = process.env['LONG_SEED'] ? Number(process.env['LONG_SEED']) : undefined;
 
-void test('packets are what evaluate says, for long, over restarts of agents', (t) =>
-  playRandomWorlds(t, { lastsMs: LASTS_MS, long: true }));
+void test('packets are what evaluate says and nothing is left over, for long, over faults', (t) =>
+  playRandomWorlds(t, { steps: STEPS / 2, faults: true, seed: SEED }));
 
-void test('packets are what evaluate says where namespaces and segments share the pool, for long', (t) =>
+void test('packets are what evaluate says and nothing is left over where namespaces and segments share the pool, for long, over faults', (t) =>
   playRandomWorlds(t, {
-    lastsMs: LASTS_MS,
-    long: true,
+    steps: STEPS / 2,
+    faults: true,
+    seed: SEED,
     plans: ['10.0.0.0/22:4,2,1,3', 'fd00:10::/118:4,2,1,3'],
   }));

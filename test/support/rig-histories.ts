@@ -5,6 +5,8 @@ export const TENANTS = ['red', 'blue', 'green', 'grey'] as const;
 const POLICIES = ['one', 'two'];
 /** Places for pods, in turn on the first host and on the second. */
 const PLACES = 6;
+/** How long after a fault was begun it comes, at most, in milliseconds: in the midst of the steps that follow it. */
+const MAX_DELAY_MS = 60;
 
 const segment = fc.constantFrom('a', 'b', '');
 const app = fc.constantFrom('web', 'db');
@@ -44,11 +46,20 @@ const steps = {
   }),
   policy: fc.record({ do: fc.constant('policy' as const), namespace, name: policyName, spec }),
   deletePolicy: fc.record({ do: fc.constant('deletePolicy' as const), namespace, name: policyName }),
+  /** An agent ends, or is killed, a moment later, and starts again. */
   restart: fc.record({
     do: fc.constant('restart' as const),
     place,
-    signal: fc.constantFrom('SIGTERM' as const, 'SIGKILL' as const),
+    signal: fc.constantFrom('SIGTERM' as const, 'SIGKILL' as const, 'SIGKILL' as const),
+    delayMs: fc.nat({ max: MAX_DELAY_MS }),
   }),
+  /** A host loses its power and comes back, and with it its pods, in new sandboxes. */
+  reboot: fc.record({ do: fc.constant('reboot' as const), place }),
+  controller: fc.record({ do: fc.constant('controller' as const) }),
+  /** The API server is away while a pod goes, perhaps with its agent killed, and comes back. */
+  apiServer: fc.record({ do: fc.constant('apiServer' as const), place, kill: fc.boolean() }),
+  /** A namespace goes with all that is in it, and comes again. */
+  renew: fc.record({ do: fc.constant('renew' as const), namespace }),
 };
 const step = fc.oneof(
   { weight: 2, arbitrary: steps.start },
@@ -57,12 +68,27 @@ const step = fc.oneof(
   { weight: 2, arbitrary: steps.isolate },
   { weight: 4, arbitrary: steps.policy },
   { weight: 1, arbitrary: steps.deletePolicy },
+  { weight: 1, arbitrary: steps.renew },
 );
 
-const stepOrRestart = fc.oneof({ weight: 20, arbitrary: step }, { weight: 1, arbitrary: steps.restart });
+const fault = fc.oneof(
+  { weight: 4, arbitrary: steps.restart },
+  { weight: 1, arbitrary: steps.reboot },
+  { weight: 1, arbitrary: steps.controller },
+  { weight: 1, arbitrary: steps.apiServer },
+);
+
+const stepOrFault = fc.oneof({ weight: 7, arbitrary: step }, { weight: 1, arbitrary: fault });
 
 /** One change of a random world. */
-export type Step = typeof stepOrRestart extends fc.Arbitrary<infer S> ? S : never;
+export type Step = typeof stepOrFault extends fc.Arbitrary<infer S> ? S : never;
+
+const FAULTS: ReadonlySet<Step['do']> = new Set(['restart', 'reboot', 'controller', 'apiServer']);
+
+/** Whether something ends or is killed in a step. */
+export function isFault(each: Step): boolean {
+  return FAULTS.has(each.do);
+}
 
 /** A pod for each place. */
 const pods = fc.tuple(
@@ -81,14 +107,14 @@ const isolation = fc.tuple(
 );
 
 /**
- * Sequences of batches of changes; packets are looked at after each batch. The first one fills all places.
+ * Sequences of batches of changes; packets and hosts are looked at after each batch. The first one fills all places.
  *
- * @param options `restarts`: with ends and restarts of agents among the changes.
+ * @param options `faults`: agents, controller, API server and hosts end and come back among the changes.
  */
-export function histories({ restarts }: { readonly restarts: boolean }): fc.Arbitrary<Step[][]> {
-  const one: fc.Arbitrary<Step> = restarts ? stepOrRestart : step;
+export function histories({ faults }: { readonly faults: boolean }): fc.Arbitrary<Step[][]> {
+  const one: fc.Arbitrary<Step> = faults ? stepOrFault : step;
   const policies = fc.array(steps.policy, { minLength: 2, maxLength: 4 });
   const first = fc.tuple(isolation, policies, pods).map((parts): Step[] => parts.flat());
-  const later = fc.array(fc.array(one, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 6 });
+  const later = fc.array(fc.array(one, { minLength: 1, maxLength: 6 }), { minLength: 4, maxLength: 10 });
   return fc.tuple(first, later).map(([batch, batches]) => [batch].concat(batches));
 }

@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Conntrack } from '../../src/kernel/conntrack.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import type { TestNetns } from './netns.ts';
 import { Probe } from './probe.ts';
@@ -133,6 +134,25 @@ export class RigHost {
     if (signal === 'SIGTERM' && agent.exitCode !== 0) {
       throw new Error(`the agent of ${this.name} ended with status ${agent.exitCode}: ${this.log}`);
     }
+  }
+
+  /**
+   * What is left of the host when it has lost its power and is up again: the agent has died, and of the kernel and of
+   * /run nothing of ours is there any more. The agent is not started.
+   */
+  async reboot(): Promise<void> {
+    await this.stopAgent('SIGKILL');
+    const script = `
+      for link in /sys/class/net/roma*; do [ ! -e "$link" ] || ip link delete "\${link##*/}"; done
+      for family in -4 -6; do ip $family route flush proto 82; done
+      nft flush ruleset
+      echo 0 >/proc/sys/net/ipv4/ip_forward
+      echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+    `;
+    await this.ns.run(['sh', '-ec', script]);
+    using conntrack = Conntrack.open({ netns: this.ns.path });
+    conntrack.remove(conntrack.list());
+    rmSync(this.path('/run/romana'), { recursive: true, force: true });
   }
 
   /** The resource version up to which everything is in force here. */

@@ -63,8 +63,8 @@ export class RigPod {
   readonly host: RigHost;
   readonly ns: TestNetns;
   readonly uid: string;
-  readonly containerId: string;
   labels: Readonly<Record<string, string>>;
+  #containerId = newContainerId();
   #addresses: readonly Address[] = [];
   readonly #client: KubeClient;
   readonly #probe: Probe | undefined;
@@ -78,8 +78,6 @@ export class RigPod {
     this.labels = spec.labels ?? {};
     this.ns = spec.sandbox instanceof Sandbox ? spec.sandbox.ns : spec.sandbox;
     this.#probe = spec.sandbox instanceof Sandbox ? spec.sandbox.probe : undefined;
-    containers += 1;
-    this.containerId = `rig-${process.pid}-${containers}`;
   }
 
   /** Makes the object only, bound to its host. */
@@ -93,6 +91,11 @@ export class RigPod {
     };
     const made = (await client.create(PODS, object, namespace)) as { metadata: { uid: string } };
     return new RigPod(client, made.metadata.uid, spec);
+  }
+
+  /** Of its sandbox. */
+  get containerId(): string {
+    return this.#containerId;
   }
 
   get probe(): Probe {
@@ -143,6 +146,20 @@ export class RigPod {
     return this.host.cni({ command, containerId: this.containerId, netns: this.ns.path, args, config });
   }
 
+  /**
+   * A new sandbox for the same pod, as the runtime makes it when the host has come up again: DEL of the old one, and ADD
+   * under another id, with patience.
+   *
+   * @throws Error with what the plugin said
+   */
+  async renew(): Promise<void> {
+    const { status, json } = await this.#call('DEL', true);
+    if (status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(json)}`);
+    this.#containerId = newContainerId();
+    await this.add({ patience: true });
+    await this.report();
+  }
+
   /** Writes the pod's status, as the kubelet does when its containers run. */
   async report(): Promise<void> {
     const podIPs = this.#addresses.map((ip) => ({ ip }));
@@ -168,4 +185,9 @@ export class RigPod {
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }
   }
+}
+
+function newContainerId(): string {
+  containers += 1;
+  return `rig-${process.pid}-${containers}`;
 }

@@ -125,6 +125,17 @@ export class Rig {
     });
   }
 
+  /** Deletes a namespace with all that is in it and makes it again, without anything. */
+  async renewNamespace(name: string): Promise<void> {
+    const { client } = this.api;
+    await client.delete(NAMESPACES, name);
+    await waitFor(`namespace ${name} to be gone`, async () => {
+      const { items } = await client.list(NAMESPACES);
+      return !items.some((item) => (item as { metadata: { name: string } }).metadata.name === name);
+    });
+    await this.namespace(name);
+  }
+
   /** Sets the isolation annotation of a namespace. */
   async isolate(name: string, value: 'on' | 'off'): Promise<void> {
     await this.annotate(name, { [ALPHA_ISOLATION]: value });
@@ -188,9 +199,9 @@ export class Rig {
   }
 
   /** Makes a pod that runs, as everybody may know by its status. */
-  async pod(spec: RigPodSpec): Promise<RigPod> {
+  async pod(spec: RigPodSpec, options: { readonly patience?: boolean } = {}): Promise<RigPod> {
     const pod = await this.newPod(spec);
-    await pod.add();
+    await pod.add(options);
     await pod.report();
     return pod;
   }
