@@ -5,11 +5,12 @@ import type { Address } from '../addr/address.ts';
 import { familyOf, parseAddress } from '../addr/address.ts';
 import { unwrap } from '../lib/result.ts';
 import { FakeNft } from '../nft/fake-nft.ts';
-import { replaceText } from '../nft/text.ts';
+import { replaceText, rulesetText } from '../nft/text.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import { plan } from './desired.ts';
 import { identityIndex } from './identity.ts';
 import { forwardVerdict } from './rules-interpreter.ts';
+import type { Snapshot } from './snapshot.ts';
 import { snapshotOf } from './snapshot-fixture.ts';
 import { TENANTS, worlds } from './random-worlds.ts';
 import type { World } from './random-worlds.ts';
@@ -20,6 +21,34 @@ const NOBODY = ['10.2.1.9', '10.2.241.3', 'fd00:10::2:99:1:3'].map((text) => unw
 test('what the planned ruleset does with a first packet is what evaluate says, in random worlds', () => {
   fc.assert(fc.property(worlds, checkWorld), { numRuns: 300 });
 });
+
+test('the plan is the same in whatever order the cluster was read, in random worlds', () => {
+  fc.assert(
+    fc.property(worlds, ({ snapshot }) => {
+      const { ruleset, ...desired } = plan(snapshot);
+      const { ruleset: other, ...others } = plan(reversed(snapshot));
+      assert.equal(rulesetText(other), rulesetText(ruleset));
+      assert.deepEqual(others.exceptions, desired.exceptions);
+      assert.equal(others.routes.length, desired.routes.length);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** The same things in another order. */
+function reversed(snapshot: Snapshot): Snapshot {
+  const map = <K, V>(of: ReadonlyMap<K, V>): ReadonlyMap<K, V> => new Map([...of].toReversed());
+  return {
+    ...snapshot,
+    hosts: map(snapshot.hosts),
+    tenants: map(snapshot.tenants),
+    namespaces: map(snapshot.namespaces),
+    localPods: map(snapshot.localPods),
+    peerPods: snapshot.peerPods.toReversed(),
+    policies: snapshot.policies.toReversed(),
+    leases: snapshot.leases.toReversed(),
+  };
+}
 
 function checkWorld({ snapshot, pods, policies }: World): void {
   const { ruleset } = plan(snapshot);

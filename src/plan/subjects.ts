@@ -11,7 +11,7 @@ export interface KnownLabels {
   readonly known: 'all' | 'segment';
 }
 
-/** An isolated direction of a pod: these policies select it and may allow, nothing else does. */
+/** An isolated direction of a pod: these policies select it and may allow, nothing else does. By name. */
 export interface Standing {
   readonly policies: readonly Policy[];
 }
@@ -123,5 +123,13 @@ function standing(
   const isolates = (policy: Policy): boolean => policy.isolates[direction];
   if (!isolated && !certain.some(isolates) && !perhaps.some(isolates)) return undefined;
   // A v1 policy says nothing of a direction that it does not isolate; a demo policy isolates none and opens all the same.
-  return { policies: certain.filter((p) => isolates(p) || (p.source === 'demo' && p[direction].length > 0)) };
+  const allowing = certain.filter((p) => isolates(p) || (p.source === 'demo' && p[direction].length > 0));
+  return { policies: allowing.sort(byName) };
+}
+
+/** In one order, whichever one they were seen in: a list that was read again must change no rule. */
+function byName(a: Policy, b: Policy): number {
+  if (a.ref.name !== b.ref.name) return a.ref.name < b.ref.name ? -1 : 1;
+  if (a.ref.namespace !== b.ref.namespace) return a.ref.namespace < b.ref.namespace ? -1 : 1;
+  return Number(a.source > b.source) - Number(a.source < b.source);
 }

@@ -140,6 +140,7 @@ export class OneHost {
   /** ADD of container `name` with `pod` for its namespace. */
   request(name: string, pod: TestNetns): AddRequest {
     return {
+      network: 'romana',
       attachment: { containerId: name, ifname: 'eth0' },
       netns: pod.path,
       pod: { namespace: NAMESPACE, name, uid: name },
