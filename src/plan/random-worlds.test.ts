@@ -37,17 +37,20 @@ test('the plan is the same in whatever order the cluster was read, in random wor
 
 /** The same things in another order. */
 function reversed(snapshot: Snapshot): Snapshot {
-  const map = <K, V>(of: ReadonlyMap<K, V>): ReadonlyMap<K, V> => new Map([...of].toReversed());
   return {
     ...snapshot,
-    hosts: map(snapshot.hosts),
-    tenants: map(snapshot.tenants),
-    namespaces: map(snapshot.namespaces),
-    localPods: map(snapshot.localPods),
+    hosts: reversedMap(snapshot.hosts),
+    tenants: reversedMap(snapshot.tenants),
+    namespaces: reversedMap(snapshot.namespaces),
+    localPods: reversedMap(snapshot.localPods),
     peerPods: snapshot.peerPods.toReversed(),
     policies: snapshot.policies.toReversed(),
     leases: snapshot.leases.toReversed(),
   };
+}
+
+function reversedMap<K, V>(map: ReadonlyMap<K, V>): ReadonlyMap<K, V> {
+  return new Map([...map].toReversed());
 }
 
 function checkWorld({ snapshot, pods, policies }: World): void {

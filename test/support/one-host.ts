@@ -74,12 +74,13 @@ export class OneHost {
     const nft = new LibNft({ netns });
     const conntrack = Conntrack.open({ netns });
     const store = new LeaseStore(this.directory, silentLog);
-    const routes = new HostRoutes(rtnl, silentLog, () => undefined);
+    const routes = new HostRoutes({ rtnl, log: silentLog, onChange: () => undefined, onRepair: () => undefined });
     const reconciler = new Reconciler({
       snapshot: () => (points.dead ? undefined : this.#snapshot(store)),
       nft,
       routes: (desired) => routes.apply(desired),
       revoke: () => undefined,
+      onRepaired: () => undefined,
       onApplied: () => undefined,
       metrics: new AgentMetrics(),
       clock: systemClock,
