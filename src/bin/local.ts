@@ -193,6 +193,7 @@ async function runUp(options: UpWords): Promise<number> {
       namespaces,
       checkout: CHECKOUT,
       services: (node) => servicesOf(node, CHECKOUT, findNginx()),
+      cniPlugins: findCniPlugins(),
       connect: connectTo,
       owner: { uid: Number(process.env['SUDO_UID'] ?? 0), gid: Number(process.env['SUDO_GID'] ?? 0) },
       progress: (step) => process.stderr.write(`[${seconds()}] ${step}\n`),
@@ -304,6 +305,12 @@ async function installedNamespaces(): Promise<readonly object[]> {
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => parse(readFileSync(join(directory, file), 'utf8')) as { readonly kind?: unknown })
     .filter((object) => object.kind === 'Namespace');
+}
+
+/** Debian's CNI plugins, as installed or as the set-up unpacked them. */
+function findCniPlugins(): string | undefined {
+  const folders = ['/usr/lib/cni', join(CHECKOUT, '.cache/cni-plugins/usr/lib/cni')];
+  return folders.find((folder) => existsSync(join(folder, 'portmap')));
 }
 
 /** Debian's nginx: the set-up's, else the machine's own. */

@@ -5,7 +5,7 @@
 #
 # node-init.sh NODE_DIRECTORY CHECKOUT PID_FILE
 #   NODE_DIRECTORY  made by `up`: conf/ (becomes /etc/romana), services/ (a script each), hosts,
-#                   var-lib/ and log/ (become /var/lib and /var/log), run/ (an empty mount point)
+#                   cni-bin/ (becomes /opt/cni/bin), var-lib/ and log/ (become /var/lib and /var/log), run/ (an empty mount point)
 #   PID_FILE        gets "PID START_TIME" as the machine sees this process
 set -eu
 umask 022
@@ -27,7 +27,7 @@ mkdir -p "$dir$home/services" "$dir$home/checkout" "$dir$home/var-lib" "$dir$hom
 mount --bind "$checkout" "$dir$home/checkout"
 mount --bind "$dir/var-lib" "$dir$home/var-lib"
 mount --bind "$dir/log" "$dir$home/log"
-cp -R "$dir/services" "$dir/conf" "$dir/hosts" "$dir$home/"
+cp -R "$dir/services" "$dir/conf" "$dir/cni-bin" "$dir/hosts" "$dir$home/"
 [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$dir$home/"
 mount -n --move "$dir/run" /run
 
@@ -49,8 +49,9 @@ echo "$name" > /etc/hostname
 cp $home/hosts /etc/hosts
 [ ! -e $home/resolv.conf ] || { rm -f /etc/resolv.conf && mv $home/resolv.conf /etc/resolv.conf; }
 rm -rf /etc/cni/net.d /opt/cni/bin /etc/romana
-mkdir -p /etc/cni/net.d /opt/cni/bin /run/netns /run/lock /var/log/romana
+mkdir -p /etc/cni/net.d /opt/cni /run/netns /run/lock /var/log/romana
 mv $home/conf /etc/romana
+mv $home/cni-bin /opt/cni/bin
 cp /proc/sys/kernel/random/uuid $home/boot-id
 
 # Keeps one service running, its output in /var/log/romana; ends with it once asked to. A line of === in the log begins

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { API_SERVER, type ClusterLayout, type NodeLayout } from './cluster-layout.ts';
 import { type Credentials, kubeconfigText } from './pki.ts';
@@ -11,6 +11,8 @@ export interface NodeParts {
   /** The checkout, absolute; it is the same path in every node, read-only. */
   readonly checkout: string;
   readonly services: (node: NodeLayout) => readonly Service[];
+  /** Folder with CNI plugins, which are in every node's /opt/cni/bin; undefined where there are none. */
+  readonly cniPlugins: string | undefined;
 }
 
 /** PATH of everything in a node: `romana` is the checkout's. */
@@ -47,6 +49,10 @@ export function prepareNode(layout: ClusterLayout, node: NodeLayout, parts: Node
   const services = made('services');
   for (const service of parts.services(node)) {
     writeFileSync(`${services}/${service.name}`, serviceScript(service));
+  }
+  const plugins = made('cni-bin');
+  for (const plugin of parts.cniPlugins === undefined ? [] : readdirSync(parts.cniPlugins)) {
+    symlinkSync(`${parts.cniPlugins}/${plugin}`, `${plugins}/${plugin}`);
   }
   const hosts = layout.nodes.flatMap(({ addresses, name }) => addresses.map((address) => `${address} ${name}`));
   writeFileSync(`${node.directory}/hosts`, ['127.0.0.1 localhost', '::1 localhost', ...hosts, ''].join('\n'));

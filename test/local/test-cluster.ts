@@ -21,6 +21,11 @@ export const CHECKOUT = resolve(import.meta.dirname, '../..');
 /** Where the set-up unpacks Debian's nginx; undefined where it did not. */
 export const NGINX = existsSync(`${CHECKOUT}/.cache/nginx/usr/sbin/nginx`) ? `${CHECKOUT}/.cache/nginx` : undefined;
 
+/** Debian's CNI plugins, as installed or as the set-up unpacked them; undefined where there are none. */
+export const CNI_PLUGINS = ['/usr/lib/cni', `${CHECKOUT}/.cache/cni-plugins/usr/lib/cni`].find((folder) =>
+  existsSync(`${folder}/portmap`),
+);
+
 /** Directories of this test run's own. */
 export const TEST_BASE: BaseDirectories = {
   run: `/run/rt-${process.pid}-local`,
@@ -54,6 +59,7 @@ export function upOptions(layout: ClusterLayout, services: (node: NodeLayout) =>
     namespaces: [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tenant-a' } }],
     checkout: CHECKOUT,
     services,
+    cniPlugins: CNI_PLUGINS,
     connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
     owner: { uid: 0, gid: 0 },
     progress: () => undefined,

@@ -112,7 +112,9 @@ export class MachineDriver implements PodDriver {
   /** Calls ADD and writes the addresses into the pod's hosts file. */
   async #attach(pod: PodSpec, planned: SandboxRecord, hosts: string): Promise<readonly string[]> {
     if (planned.netns === '') return [];
-    const addresses = await this.#options.cni.add(attachmentOf(pod, planned));
+    if (!pod.capabilities.ok) throw new Error(pod.capabilities.error);
+    const attachment = { ...attachmentOf(pod, planned), capabilities: pod.capabilities.value };
+    const addresses = await this.#options.cni.add(attachment);
     const own = addresses.map((address) => `${address} ${pod.hostname}\n`);
     writeFileSync(hosts, `${LOCALHOST}${own.join('')}`);
     return addresses;

@@ -1,3 +1,4 @@
+import { ok } from '../../lib/result.ts';
 import type { PodSpec } from './pod-spec.ts';
 import type { PodRecord } from './pod-record.ts';
 import { PodWorker, type PodWorkerOptions } from './pod-worker.ts';
@@ -61,6 +62,7 @@ function orphan(record: PodRecord): PodSpec {
     hostNetwork: record.sandbox?.netns === '',
     hostname: record.name,
     restartPolicy: 'Never',
+    capabilities: ok({}),
     initContainers: [],
     containers: [],
     deletionGraceSeconds: undefined,

@@ -1,6 +1,8 @@
 import { parsePositive } from './numbers.ts';
 import { type FieldError, type Parsed } from '../../objects/meta.ts';
-import { err, ok } from '../../lib/result.ts';
+import type { JsonObject } from '../../objects/field.ts';
+import { err, ok, type Result } from '../../lib/result.ts';
+import { podCapabilities } from './pod-capabilities.ts';
 import { at, objectsAt, stringsAt, textAt } from '../kube-json.ts';
 
 /** A container as the runtime starts it. */
@@ -23,6 +25,8 @@ export interface PodSpec {
   readonly name: string;
   readonly hostNetwork: boolean;
   readonly hostname: string;
+  /** What it asks of CNI plugins, or why that cannot be read. */
+  readonly capabilities: Result<JsonObject>;
   readonly restartPolicy: RestartPolicy;
   readonly initContainers: readonly ContainerSpec[];
   readonly containers: readonly ContainerSpec[];
@@ -70,6 +74,7 @@ export function parsePodSpec(json: unknown): Parsed<PodSpec> {
     name,
     hostNetwork: at(json, 'spec', 'hostNetwork') === true,
     hostname: textAt(json, 'spec', 'hostname') || name.slice(0, 63),
+    capabilities: podCapabilities(json),
     restartPolicy: policy === 'OnFailure' || policy === 'Never' ? policy : 'Always',
     initContainers: objectsAt(json, 'spec', 'initContainers').map((container) => readContainer(json, container)),
     containers: objectsAt(json, 'spec', 'containers').map((container) => readContainer(json, container)),
