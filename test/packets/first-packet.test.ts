@@ -6,7 +6,7 @@ import { unwrap } from '../../src/lib/result.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { HOSTS } from '../../src/objects/resources.ts';
 import { TestNetns } from '../support/netns.ts';
-import { countersOf } from '../support/netns-counters.ts';
+import { countersOf, received } from '../support/netns-counters.ts';
 import { Rig } from '../support/rig.ts';
 import { RigFlood } from '../support/rig-flood.ts';
 
@@ -134,14 +134,4 @@ function endpoints(last: number): number[] {
 
 function hasLink(ns: TestNetns): boolean {
   return ns.inside(() => readFileSync('/proc/thread-self/net/dev', 'utf8')).includes('eth0:');
-}
-
-/**
- * Packets of both families that have come into a namespace, for whomever they were. Without those to groups: the
- * kernel of the host itself announces by MLD that it is a router (RFC 3810).
- */
-function received(ns: TestNetns): number {
-  const counters = countersOf(ns);
-  const count = (name: string): number => counters.get(name) ?? 0;
-  return count('Ip InReceives') + count('Ip6InReceives') - count('Ip6InMcastPkts');
 }

@@ -21,3 +21,13 @@ export function countersOf(ns: TestNetns): ReadonlyMap<string, number> {
   }
   return counters;
 }
+
+/**
+ * Packets of both families that have come into a namespace, for whomever they were. Without those to groups: the
+ * kernel of the host itself announces by MLD that it is a router (RFC 3810).
+ */
+export function received(ns: TestNetns): number {
+  const counters = countersOf(ns);
+  const count = (name: string): number => counters.get(name) ?? 0;
+  return count('Ip InReceives') + count('Ip6InReceives') - count('Ip6InMcastPkts');
+}

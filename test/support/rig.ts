@@ -49,10 +49,11 @@ const NO_DAD = 'for i in all default; do echo 0 >/proc/sys/net/ipv6/conf/$i/acce
  * assert.equal(await rig.reach(one, two, 'tcp', 80), 'dropped');
  */
 export class Rig {
-  /** In the order of their numbers; named `host1`, `host2`... */
-  readonly hosts: readonly RigHost[];
+  readonly #hosts: RigHost[];
   readonly fabric: TestNetns;
   readonly api: RigApi;
+  /** For what the hosts keep. */
+  readonly #directory: string;
   readonly #disposables: AsyncDisposableStack;
   #outside: Promise<Probe> | undefined;
   /** The pods since `clear`, with the sandboxes that are only theirs. */
@@ -60,8 +61,15 @@ export class Rig {
   /** Sandboxes whose pods are gone. */
   readonly #free: Sandbox[] = [];
 
-  private constructor(hosts: readonly RigHost[], fabric: TestNetns, api: RigApi, disposables: AsyncDisposableStack) {
-    this.hosts = hosts;
+  private constructor(
+    hosts: readonly RigHost[],
+    fabric: TestNetns,
+    api: RigApi,
+    directory: string,
+    disposables: AsyncDisposableStack,
+  ) {
+    this.#hosts = [...hosts];
+    this.#directory = directory;
     this.fabric = fabric;
     this.api = api;
     this.#disposables = disposables;
@@ -76,14 +84,12 @@ export class Rig {
     const fabric = undo.use(makeFabric());
     const places = Array.from({ length: options.hosts ?? 2 }, (_, n) => undo.use(makeHostNetns(fabric, n + 1)));
     const api = undo.use(await RigApi.start(fabric, FABRIC[0], directory));
-    const starting = places.map((ns, n) => {
-      const name = `host${n + 1}`;
-      return RigHost.start(name, ns, [`192.168.99.${n + 11}`, `fd00:99::${n + 11}`], join(directory, name));
-    });
+    const starting = places.map((ns, n) => startHost(ns, n + 1, directory));
     const hosts = (await Promise.all(starting)).map((host) => undo.use(host));
-    await makeObjects(api, hosts, options.plans);
+    await makeNetwork(api, options.plans);
+    for (const host of hosts) await makeNode(api, host);
     await Promise.all(hosts.map((host) => host.startAgent(api.kubeconfig)));
-    const rig = new Rig(hosts, fabric, api, undo.move());
+    const rig = new Rig(hosts, fabric, api, directory, undo.move());
     try {
       await rig.settled();
     } catch (error) {
@@ -91,6 +97,22 @@ export class Rig {
       throw error;
     }
     return rig;
+  }
+
+  /** In the order of their numbers; named `host1`, `host2`... */
+  get hosts(): readonly RigHost[] {
+    return this.#hosts;
+  }
+
+  /** A host joins, with its Node and its agent, which connects pods then. */
+  async join(): Promise<RigHost> {
+    const number = this.#hosts.length + 1;
+    const ns = this.#disposables.use(makeHostNetns(this.fabric, number));
+    const host = this.#disposables.use(await startHost(ns, number, this.#directory));
+    await makeNode(this.api, host);
+    await host.startAgent(this.api.kubeconfig);
+    this.#hosts.push(host);
+    return host;
   }
 
   /** A probe in the fabric, which has the addresses OUTSIDE. */
@@ -279,15 +301,21 @@ function makeHostNetns(fabric: TestNetns, number: number): TestNetns {
   return host;
 }
 
-async function makeObjects(api: RigApi, hosts: readonly RigHost[], plans: readonly string[] = []): Promise<void> {
+function startHost(ns: TestNetns, number: number, directory: string): Promise<RigHost> {
+  const name = `host${number}`;
+  return RigHost.start(name, ns, [`192.168.99.${number + 10}`, `fd00:99::${number + 10}`], join(directory, name));
+}
+
+async function makeNetwork(api: RigApi, plans: readonly string[] = []): Promise<void> {
   const spec = plans.length === 0 ? {} : { plans: plans.map(planToJson) };
   const network = { apiVersion: 'romana.io/v1', kind: 'Network', metadata: { name: 'default' }, spec };
   await api.client.create(NETWORKS, network);
-  for (const { name, addresses } of hosts) {
-    await api.client.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
-    const status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
-    await api.client.patch(NODES, name, { status }, { subresource: 'status' });
-  }
+}
+
+async function makeNode(api: RigApi, { name, addresses }: RigHost): Promise<void> {
+  await api.client.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+  const status = { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) };
+  await api.client.patch(NODES, name, { status }, { subresource: 'status' });
 }
 
 function planToJson(text: string): object {
