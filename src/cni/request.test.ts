@@ -81,6 +81,11 @@ for (const [name, found, expected] of [
     parse('GC', { 'cni.dev/valid-attachments': [{ containerID: ID, ifname: 'eth0' }] }),
     { ...common, command: 'GC', valid: [attachment] },
   ],
+  [
+    "GC with Go's empty list",
+    parse('GC', { 'cni.dev/valid-attachments': null }),
+    { ...common, command: 'GC', valid: [] },
+  ],
   ['STATUS', parse('STATUS', {}), { ...common, command: 'STATUS' }],
   ['VERSION', parse('VERSION', {}), { command: 'VERSION', cniVersion: '1.1.0' }],
   [

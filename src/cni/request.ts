@@ -188,6 +188,7 @@ function parseValid(json: unknown): Outcome<readonly Attachment[]> {
     'invalidConfiguration',
     'GC needs cni.dev/valid-attachments, a list of {containerID, ifname}, in the configuration',
   );
+  if (json === null) return ok([]); // how Go writes a list that is empty
   if (!Array.isArray(json)) return err(wrong);
   const valid: Attachment[] = [];
   for (const item of json as readonly unknown[]) {

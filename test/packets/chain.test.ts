@@ -142,8 +142,13 @@ void describe('chains', () => {
       for (const address of host.addresses) assert.equal(await reachHostPort(pod, address), 'open', address);
       const foreign = foreignTables(host);
       assert.match(foreign, /8080/);
+      const [address] = host.addresses;
+      const open = await (await rig.outside).open(address, HOST_PORT);
+      assert.ok(await open.exchange({ timeoutMs: 5_000 }));
       await rig.isolate(NAMESPACE, 'on');
       await rig.settled();
+      assert.ok(!(await open.exchange()), 'an open connection is cut like any other');
+      await open.close();
       for (const address of host.addresses) assert.equal(await reachHostPort(pod, address), 'timeout', address);
       await rig.policy(NAMESPACE, 'open', {
         podSelector: {},
@@ -157,7 +162,7 @@ void describe('chains', () => {
       assert.equal(foreignTables(host), foreign, 'R11: nobody touches the rules of others');
 
       await runtime.gc([attachment]);
-      assert.equal(await reachHostPort(pod, host.addresses[0]), 'open');
+      assert.equal(await reachHostPort(pod, address), 'open');
       await runtime.del(attachment);
       await runtime.del(attachment);
       await waitFor('nothing to be left of the pod', () => host.state() === atRest).catch(() =>

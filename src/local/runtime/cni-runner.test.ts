@@ -167,6 +167,10 @@ test('gc detaches what is not valid, and tells the plugins what is', async (t) =
   assert.deepEqual(whats(b), ['DEL two', 'DEL one', 'GC one', 'GC two']);
   assert.equal(b.calls[0]?.call.env['CNI_CONTAINERID'], 'abc');
   assert.deepEqual(b.calls[2]?.call.config['cni.dev/valid-attachments'], [{ containerID: 'def', ifname: 'eth0' }]);
+  b.calls.length = 0;
+  b.fail = 'DEL two';
+  await assert.rejects(b.runner.gc([]), AggregateError);
+  assert.deepEqual(whats(b), ['DEL two', 'GC one', 'GC two'], 'the rest goes on');
 });
 
 test('a plugin that is nowhere in CNI_PATH is an error that names it', async (t) => {

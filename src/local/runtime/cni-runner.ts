@@ -110,20 +110,25 @@ export class CniRunner {
     for (const plugin of list.plugins) await this.#call('STATUS', plugin.type, requestConfig(list, plugin, {}));
   }
 
-  /** Detaches what is cached of this network and not in `valid`, then lets the plugins collect theirs. */
+  /**
+   * Detaches what is cached of this network and not in `valid`, then lets the plugins collect theirs. All of it is
+   * tried. @throws AggregateError of what failed.
+   */
   async gc(valid: readonly Attachment[]): Promise<void> {
     const list = this.network();
     if (list.disableGC) return;
+    const failures: unknown[] = [];
+    const keep = (error: unknown): void => void failures.push(error);
     const keys = new Set(valid.map(keyOf));
     for (const { attachment, networkName } of this.#cached()) {
-      if (networkName === list.name && !keys.has(keyOf(attachment))) await this.del(attachment);
+      if (networkName === list.name && !keys.has(keyOf(attachment))) await this.del(attachment).catch(keep);
     }
-    if (!versionAtLeast(list.cniVersion, '1.1.0')) return;
     const attachments = valid.map(({ containerId, ifname }) => ({ containerID: containerId, ifname }));
-    for (const plugin of list.plugins) {
+    for (const plugin of versionAtLeast(list.cniVersion, '1.1.0') ? list.plugins : []) {
       const config = requestConfig(list, plugin, { 'cni.dev/valid-attachments': attachments });
-      await this.#call('GC', plugin.type, config);
+      await this.#call('GC', plugin.type, config).catch(keep);
     }
+    if (failures.length > 0) throw new AggregateError(failures, `GC of network ${list.name} failed in part`);
   }
 
   /** The network that pods are attached to now. @throws NoNetworkError when there is none, Error when it is unreadable. */
