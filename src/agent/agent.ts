@@ -161,7 +161,7 @@ class Agent {
     // After every socket of ours is open, so that it knows them.
     this.#selfRepair = new SelfRepair({
       table: TABLE,
-      isPod: (address) => this.#leases.addresses().includes(address),
+      isPod: (address) => this.#leases.list().some(({ addresses }) => addresses.includes(address)),
       onTable: (by) => this.#reconciler.tableChanged(by),
       onNetwork: () => {
         this.#hostNetwork.recheck();

@@ -1,9 +1,10 @@
 import type { Address } from '../addr/address.ts';
 import { decodeNeighbour, RTM_DELNEIGH } from './neighbours.ts';
-import { readAttributes } from './netlink-codec.ts';
+import { readAttributes, readU32 } from './netlink-codec.ts';
 import type { MessageView } from './netlink-codec.ts';
 import { NETLINK_ROUTE } from './netlink.ts';
 import { NetlinkMonitor } from './netlink-monitor.ts';
+import { POD_LINK_GROUP } from './pod-wiring.ts';
 import { concernsOurRoutes } from './routes.ts';
 
 // linux/rtnetlink.h, linux/netconf.h
@@ -16,13 +17,17 @@ const RTNLGRP_IPV6_ROUTE = 11;
 const RTNLGRP_IPV4_NETCONF = 24;
 const RTNLGRP_IPV6_NETCONF = 25;
 const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_NEWNETCONF = 80;
 const NETCONFA_FORWARDING = 2;
+const IFLA_GROUP = 27;
 const IFF_UP = 1;
+/** What a link that was made is said to have changed. */
+const NEW_LINK = 0xffffffff;
 
 /** What a network monitor is told to do. */
 export interface NetworkMonitorOptions {
@@ -41,6 +46,8 @@ export interface NetworkMonitorOptions {
 export class NetworkMonitor {
   readonly #monitor: NetlinkMonitor;
   readonly #options: NetworkMonitorOptions;
+  /** Interfaces that have gone down. */
+  readonly #down = new Set<number>();
 
   /** @throws KernelError */
   constructor(options: NetworkMonitorOptions) {
@@ -76,7 +83,10 @@ export class NetworkMonitor {
   #concerns(message: MessageView): boolean {
     switch (message.type) {
       case RTM_NEWLINK:
-        return hasComeUp(message);
+        return this.#hasComeUp(message);
+      case RTM_DELLINK:
+        this.#down.delete(indexOf(message));
+        return false;
       case RTM_NEWADDR:
       case RTM_DELADDR:
         return true;
@@ -93,13 +103,25 @@ export class NetworkMonitor {
         return false;
     }
   }
+
+  /** An ADD sets up the link that it has made, and puts its routes there itself: that is no news. */
+  #hasComeUp(message: MessageView): boolean {
+    const { buffer, start, end } = message;
+    const changed = buffer.readUInt32LE(start + 12);
+    if ((changed & IFF_UP) === 0 || changed === NEW_LINK) return false;
+    const index = indexOf(message);
+    if ((buffer.readUInt32LE(start + 8) & IFF_UP) === 0) {
+      this.#down.add(index);
+      return false;
+    }
+    const wasUpBefore = this.#down.delete(index);
+    return wasUpBefore || readU32(readAttributes(buffer, start + 16, end).get(IFLA_GROUP)) !== POD_LINK_GROUP;
+  }
 }
 
-/** Whether `struct ifinfomsg` tells that the interface was down and is up. */
-function hasComeUp({ buffer, start }: MessageView): boolean {
-  const flags = buffer.readUInt32LE(start + 8);
-  const changed = buffer.readUInt32LE(start + 12);
-  return (flags & changed & IFF_UP) !== 0;
+/** Of a `struct ifinfomsg`. */
+function indexOf({ buffer, start }: MessageView): number {
+  return buffer.readInt32LE(start + 4);
 }
 
 /** After the one byte of `struct netconfmsg`, and what fills it up to four. */
