@@ -31,6 +31,8 @@ const FOREIGN = [
   'neighbour add 198.51.100.2 lladdr 02:00:00:00:00:02 nud permanent dev other1',
 ];
 
+const linkOf = ({ containerId }: RigPod): string => hostInterfaceName({ containerId, ifname: 'eth0' });
+
 void describe('what is left behind while no agent runs', () => {
   let rig: Rig;
   let host: RigHost;
@@ -43,8 +45,6 @@ void describe('what is left behind while no agent runs', () => {
     await host.ns.run(['nft', 'table inet romana-like { chain c { counter; } ; }']);
   });
   after(() => rig[Symbol.asyncDispose]());
-
-  const linkOf = ({ containerId }: RigPod): string => hostInterfaceName({ containerId, ifname: 'eth0' });
 
   /** What `state` has, and all that it leaves out. */
   async function everything(): Promise<string> {
