@@ -24,6 +24,7 @@ import { isOn } from '../local/nodes.ts';
 import { parseOwnKubeconfig } from '../local/pki.ts';
 import { powerOff } from '../local/power-off.ts';
 import { powerOn } from '../local/power-on.ts';
+import { MAX_SHUTDOWN_GRACE_SECONDS } from '../local/runtime/pod-manager.ts';
 import { servicesOf } from '../local/services.ts';
 import { findNode, shell } from '../local/shell.ts';
 import { clusterStatus, formatStatus } from '../local/status.ts';
@@ -151,6 +152,9 @@ async function runOnNode(name: string, options: Running, run: (target: Target) =
 
 async function turnOff({ layout, node }: Target, how: 'shutdown' | 'cut'): Promise<string> {
   const was = isOn(node);
+  if (was && how === 'shutdown') {
+    process.stderr.write(`its pods have their grace to end, at most ${MAX_SHUTDOWN_GRACE_SECONDS} s\n`);
+  }
   await powerOff(layout, node, how);
   return was ? 'is off' : 'was off already';
 }

@@ -33,8 +33,8 @@ async function done(...words: readonly string[]): Promise<void> {
 }
 
 /** A name for a cluster that is taken down when the test ends, and the machine as it was before. */
-async function prepare(t: TestContext, name: string): Promise<{ layout: ClusterLayout; before: string }> {
-  const layout = clusterLayout(`rt-${process.pid}-k-${name}`, 1);
+async function prepare(t: TestContext, name: string, minions = 1): Promise<{ layout: ClusterLayout; before: string }> {
+  const layout = clusterLayout(`rt-${process.pid}-k-${name}`, minions);
   t.after(() => done('down', '--name', layout.name));
   return { layout, before: await machineState(layout.name) };
 }
@@ -74,7 +74,10 @@ async function runPod(layout: ClusterLayout): Promise<PodRecord> {
   const client = peopleClient(layout);
   try {
     const containers = [{ name: 'main', image: 'any', command: ['sh', '-c', 'sleep 1000 & sleep 1000'] }];
-    await client.create(PODS, { metadata: { name: 'left', namespace: 'default' }, spec: { containers } });
+    await client.create(PODS, {
+      metadata: { name: 'left', namespace: 'default' },
+      spec: { nodeName: 'minion1', containers },
+    });
   } finally {
     await client.close();
   }
@@ -90,51 +93,48 @@ async function runPod(layout: ClusterLayout): Promise<PodRecord> {
 const familiesOf = (layout: ClusterLayout): ProcessIdentity[] =>
   layout.nodes.flatMap((node) => familyOf(starterProcess(node)?.pid ?? 0));
 
-/** Who is killed in a cluster that runs, a cluster each. */
-const VICTIMS: Readonly<Record<string, (layout: ClusterLayout, pod: PodRecord) => readonly number[]>> = {
-  'every service, a pod and its sandbox': ({ nodes }, pod) => {
-    const [master, minion] = nodes as [NodeLayout, NodeLayout];
-    return [
-      ...['apiserver', 'controller', 'runtime', 'agent'].map((service) => pidOf(master, service)),
-      ...['runtime', 'agent'].map((service) => pidOf(minion, service)),
-      outerPid(minion, pod.containers['main']?.pid ?? 0),
-      outerPid(minion, pod.sandbox?.pid ?? 0),
-    ];
-  },
-  'process 1 of a node and the starter of another': ({ nodes }) => {
-    const [master, minion] = nodes as [NodeLayout, NodeLayout];
-    return [starterProcess(master)?.pid ?? 0, nodeProcess(minion)?.pid ?? 0];
-  },
-};
+/** Who is killed in a cluster that runs, one after the other, as the machine numbers them. */
+function victims({ nodes }: ClusterLayout, pod: PodRecord): readonly number[] {
+  const [master, minion1, minion2] = nodes as [NodeLayout, NodeLayout, NodeLayout];
+  return [
+    ...['apiserver', 'controller', 'runtime', 'agent'].map((service) => pidOf(master, service)),
+    ...['runtime', 'agent'].map((service) => pidOf(minion1, service)),
+    outerPid(minion1, pod.containers['main']?.pid ?? 0),
+    outerPid(minion1, pod.sandbox?.pid ?? 0),
+    nodeProcess(minion2)?.pid ?? 0,
+    starterProcess(master)?.pid ?? 0,
+  ];
+}
 
 suite('down leaves nothing, after a kill -9', { skip }, () => {
-  for (const [victims, find] of Object.entries(VICTIMS)) {
-    test(`of ${victims}`, async (t) => {
-      const { layout, before } = await prepare(t, `v${Object.keys(VICTIMS).indexOf(victims)}`);
-      await done('up', '--name', layout.name, '--minions', '1');
-      const pod = await runPod(layout);
-      const processes = familiesOf(layout);
-      const stray = spawn('ip', ['netns', 'exec', layout.fabric, 'sleep', '1000'], { stdio: 'ignore' });
-      const gone = once(stray, 'exit');
-      await waitFor('the stray process', () => readFileSync(`/proc/${stray.pid}/comm`, 'utf8') === 'sleep\n');
-      for (const pid of find(layout, pod)) {
-        assert.ok(processes.some((known) => known.pid === pid && signalProcess(known, 'SIGKILL')));
-      }
-      await assertGone(layout, before, processes);
-      await gone;
-    });
-  }
+  test('of every service, a pod and its sandbox, process 1 of a node and the starter of another', async (t) => {
+    const { layout, before } = await prepare(t, 'all', 2);
+    await done('up', '--name', layout.name, '--minions', '2');
+    const pod = await runPod(layout);
+    const processes = familiesOf(layout);
+    const stray = spawn('ip', ['netns', 'exec', layout.fabric, 'sleep', '1000'], { stdio: 'ignore' });
+    const gone = once(stray, 'exit');
+    await waitFor('the stray process', () => readFileSync(`/proc/${stray.pid}/comm`, 'utf8') === 'sleep\n');
+    const killed = victims(layout, pod);
+    assert.deepEqual(new Set(killed).size, 10);
+    for (const pid of killed) {
+      const known = processes.find((process) => process.pid === pid);
+      assert.ok(known !== undefined && signalProcess(known, 'SIGKILL'), String(pid));
+    }
+    await assertGone(layout, before, processes);
+    await gone;
+  });
 
   test('of up, whatever it was at', async (t) => {
     const { layout, before } = await prepare(t, 'up');
     const moments = [
-      ...[0, 10, 30, 80, 150].map((ms) => ({ step: 'network namespaces', ms })),
+      ...[0, 20, 80, 150].map((ms) => ({ step: 'network namespaces', ms })),
       ...[0, 20].map((ms) => ({ step: '2 nodes', ms })),
       { step: 'waiting until', ms: 0 },
     ];
     for (const { step, ms } of moments) {
       const call = romana('up', '--name', layout.name, '--minions', '1');
-      await waitFor(step, () => call.said().includes(step), { everyMs: 1 });
+      await waitFor(step, () => call.said().includes(step), { everyMs: 1, timeoutMs: 60_000 });
       const until = performance.now() + ms;
       await waitFor('the moment', () => performance.now() >= until, { everyMs: 1 });
       await kill(call);
