@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ApiObject } from './api-object.ts';
-import { place, refusal } from './placement.ts';
+import { type NodeUse, place, refusal } from './placement.ts';
 
 function make(kind: string, name: string, rest: object): ApiObject {
   const metadata = { name, uid: name, resourceVersion: '1', creationTimestamp: '' };
@@ -10,6 +10,8 @@ function make(kind: string, name: string, rest: object): ApiObject {
 
 const READY = { conditions: [{ type: 'Ready', status: 'True' }] };
 const TAINT = { key: 'role', value: 'db', effect: 'NoSchedule' };
+
+const IDLE: NodeUse = { load: () => 0, ports: () => [] };
 
 test('refusal follows taints and tolerations', () => {
   const tainted = make('Node', 'n', { spec: { taints: [TAINT] }, status: READY });
@@ -42,12 +44,20 @@ test('place counts why no node takes a pod', () => {
   const pod = make('Pod', 'p', { spec: { nodeSelector: { a: 'b' } } });
   const nodes = [make('Node', 'n1', { status: READY }), make('Node', 'n2', { status: READY })];
   const message = "0/2 nodes are available: 2 node(s) didn't match the Pod's node selector.";
-  assert.deepEqual(
-    place(pod, nodes, () => 0),
-    { message },
-  );
-  assert.deepEqual(
-    place(pod, [], () => 0),
-    { message: 'no nodes available to schedule pods' },
-  );
+  assert.deepEqual(place(pod, nodes, IDLE), { message });
+  assert.deepEqual(place(pod, [], IDLE), { message: 'no nodes available to schedule pods' });
+});
+
+const takenOn = (...names: readonly string[]): NodeUse => ({
+  load: () => 0,
+  ports: (node) => (names.includes(node) ? [{ protocol: 'TCP', port: 8080, address: '' }] : []),
+});
+
+test('place gives a pod a node on which its host ports are free, or says that there is none', () => {
+  const ports = [{ containerPort: 80, hostPort: 8080 }];
+  const pod = make('Pod', 'p', { spec: { containers: [{ name: 'a', ports }] } });
+  const nodes = [make('Node', 'n1', { status: READY }), make('Node', 'n2', { status: READY })];
+  assert.deepEqual(place(pod, nodes, takenOn('n1')), { node: 'n2' });
+  const message = "0/2 nodes are available: 2 node(s) didn't have free ports for the requested pod ports.";
+  assert.deepEqual(place(pod, nodes, takenOn('n1', 'n2')), { message });
 });

@@ -1,4 +1,5 @@
 import { arrayAt, at, objectAt, textAt, type ApiObject } from './api-object.ts';
+import { type HostPort, hostPortsOf, portsClash } from './host-ports.ts';
 
 interface Taint {
   readonly key: string;
@@ -35,14 +36,24 @@ function tolerates(toleration: unknown, taint: Taint): boolean {
   return key === taint.key && textAt(toleration, 'value') === taint.value;
 }
 
-/** Why a node can't take a pod, or undefined. */
-export function refusal(pod: ApiObject, node: ApiObject): string | undefined {
+/** What the scheduler knows of the pods of nodes. */
+export interface NodeUse {
+  /** How many pods a node has. */
+  readonly load: (node: string) => number;
+  /** The ports of a node that its pods have taken. */
+  readonly ports: (node: string) => readonly HostPort[];
+}
+
+/** Why a node can't take a pod, or undefined; `taken` are the ports that other pods have there. */
+export function refusal(pod: ApiObject, node: ApiObject, taken: readonly HostPort[] = []): string | undefined {
   const wanted = Object.entries(objectAt(pod, 'spec', 'nodeSelector'));
   const labels = node.metadata.labels ?? {};
   if (wanted.some(([key, value]) => labels[key] !== value)) return "didn't match the Pod's node selector";
   const tolerations = arrayAt(pod, 'spec', 'tolerations');
   const taint = taintsOf(node).find((t) => !tolerations.some((toleration) => tolerates(toleration, t)));
-  if (taint === undefined) return undefined;
+  if (taint === undefined) {
+    return portsClash(hostPortsOf(pod), taken) ? "didn't have free ports for the requested pod ports" : undefined;
+  }
   return `had untolerated taint {${taint.key}${taint.value === '' ? '' : `: ${taint.value}`}}`;
 }
 
@@ -51,20 +62,18 @@ export type Placement = { readonly node: string } | { readonly message: string }
 
 /**
  * The node for a pod: of those that can take it the one with the fewest pods, then the first by name.
- *
- * @param load how many pods a node has.
  */
-export function place(pod: ApiObject, nodes: readonly ApiObject[], load: (node: string) => number): Placement {
+export function place(pod: ApiObject, nodes: readonly ApiObject[], use: NodeUse): Placement {
   const reasons = new Map<string, number>();
   let best: { readonly name: string; readonly pods: number } | undefined;
   for (const node of nodes) {
     const { name } = node.metadata;
-    const reason = refusal(pod, node);
+    const reason = refusal(pod, node, use.ports(name));
     if (reason !== undefined) {
       reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
       continue;
     }
-    const pods = load(name);
+    const pods = use.load(name);
     if (best === undefined || pods < best.pods || (pods === best.pods && name < best.name)) best = { name, pods };
   }
   if (best !== undefined) return { node: best.name };

@@ -81,3 +81,18 @@ test('Scheduler takes up what waits when the server starts, and forgets pods tha
   await api.create(PODS, pod('next'));
   assert.equal(await nodeOf(api, 'next'), 'n1');
 });
+
+test('Scheduler gives a host port of a node to one pod, and to the next when that is gone', async (t) => {
+  const { api } = await startServer(t);
+  const containers = [{ name: 'main', image: 'nginx', ports: [{ containerPort: 80, hostPort: 8080 }] }];
+  for (const name of ['first', 'second']) await api.create(PODS, pod(name, { containers }));
+  await api.create('/api/v1/nodes', node('n1'));
+  assert.equal(await nodeOf(api, 'first'), 'n1');
+  await waitFor('the event', async () =>
+    (await eventsOf(api, 'second', 'FailedScheduling')).some((event) => /free ports/.test(textAt(event, 'message'))),
+  );
+  await api.create(PODS, pod('other'));
+  assert.equal(await nodeOf(api, 'other'), 'n1');
+  await api.expect(200, 'PATCH', `${PODS}/first/status`, { status: { phase: 'Failed' } }, MERGE);
+  assert.equal(await nodeOf(api, 'second'), 'n1');
+});

@@ -4,7 +4,8 @@ import { bindPod, setPodScheduled } from './binding.ts';
 import { keyOf } from './api-object.ts';
 import type { Kind } from './kind.ts';
 import type { LoopParts } from './namespace-cleaner.ts';
-import { place } from './placement.ts';
+import { type HostPort, hostPortsOf } from './host-ports.ts';
+import { type NodeUse, place } from './placement.ts';
 import { StatusError } from './status-error.ts';
 import type { ChangeType } from './store.ts';
 
@@ -21,6 +22,8 @@ export class Scheduler {
   readonly #pending = new Map<string, ApiObject>();
   readonly #nodeOf = new Map<string, string>();
   readonly #load = new Map<string, number>();
+  /** Ports that pods take of their nodes, by key of the pod. */
+  readonly #ports = new Map<string, readonly HostPort[]>();
   /** What was last said about a pod that fits nowhere, by its uid. */
   readonly #said = new Map<string, string>();
 
@@ -60,6 +63,7 @@ export class Scheduler {
     const node = textAt(pod, 'spec', 'nodeName');
     const finished = ['Succeeded', 'Failed'].includes(textAt(pod, 'status', 'phase'));
     this.#count(key, type === 'DELETED' || finished ? '' : node);
+    this.#notePorts(pod, key);
     const ours = textAt(pod, 'spec', 'schedulerName') === NAME;
     if (type === 'DELETED' || node !== '' || deletionTimestamp !== undefined || finished || !ours) {
       this.#pending.delete(key);
@@ -68,6 +72,17 @@ export class Scheduler {
     }
     this.#pending.set(key, pod);
     this.#runner.markDirty();
+  }
+
+  #notePorts(pod: ApiObject, key: string): void {
+    const ports = this.#nodeOf.has(key) ? hostPortsOf(pod) : [];
+    if (ports.length > 0) this.#ports.set(key, ports);
+    // Somebody may have waited for them.
+    else if (this.#ports.delete(key) && this.#pending.size > 0) this.#runner.markDirty();
+  }
+
+  #portsOn(node: string): readonly HostPort[] {
+    return [...this.#ports].flatMap(([key, ports]) => (this.#nodeOf.get(key) === node ? ports : []));
   }
 
   /** Notes that a pod is on a node, '' for none. */
@@ -84,8 +99,9 @@ export class Scheduler {
 
   #schedule(): void {
     const nodes = [...this.#nodes.values()].filter((node) => node.metadata.deletionTimestamp === undefined);
+    const use: NodeUse = { load: (node) => this.#load.get(node) ?? 0, ports: (node) => this.#portsOn(node) };
     for (const pod of this.#pending.values()) {
-      const placement = place(pod, nodes, (node) => this.#load.get(node) ?? 0);
+      const placement = place(pod, nodes, use);
       try {
         if ('node' in placement) this.#bind(pod, placement.node);
         else this.#refuse(pod, placement.message);
