@@ -3,6 +3,7 @@ import { type Plan, decode, gateway } from '../addr/plan.ts';
 import { CniFailure, type CniError, cniError, cniErrorOf } from '../cni/errors.ts';
 import type { Attachment, PodName } from '../cni/request.ts';
 import { type CniResult, previousProblems } from '../cni/result.ts';
+import { abortable } from '../lib/abortable.ts';
 import type { BackoffLimits } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
@@ -318,17 +319,4 @@ function gatewayOf(plans: readonly Plan[], address: Address): Address {
     if (fields !== undefined) return gateway(plan, fields.host);
   }
   throw new Error(`address ${address} lies in no plan of the network`);
-}
-
-/** `promise`, or a rejection with the signal's reason when that comes first; then the outcome is nobody's. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

@@ -54,7 +54,8 @@ export class Reporter {
     const runner = (write: () => Promise<void>): CoalescingRunner =>
       new CoalescingRunner(write, {
         clock: options.clock,
-        retry: { initialMs: 100, maxMs: 1_500 },
+        // Other hosts' verdicts wait for it: 2 s after the API server's return all is caught up.
+        retry: { initialMs: 100, maxMs: 500 },
         onError: (error) => options.log.warn({ err: error }, 'could not write the report of this host; tries again'),
       });
     this.#exceptions = runner(() => this.#writeExceptions());

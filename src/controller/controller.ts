@@ -10,7 +10,7 @@ import { Observer } from './observer.ts';
 import type { Warning } from './state.ts';
 
 /** How long a failed round waits before it is repeated, in milliseconds: caught up 2 s after the API server's return. */
-const RETRY = { initialMs: 10, maxMs: 1_000 };
+const RETRY = { initialMs: 10, maxMs: 500 };
 
 /** What a controller needs. */
 export interface ControllerOptions {

@@ -11,13 +11,15 @@ export interface Selection {
 }
 
 /** Options of `KubeClient.list`. */
-export interface ListOptions extends Selection {
+export interface ListOptions<T = unknown> extends Selection {
   readonly signal?: AbortSignal | undefined;
+  /** What to keep of each object in its place: it is called page by page, so that not all are in memory in full. */
+  readonly each?: ((object: unknown) => T) | undefined;
 }
 
 /** All the objects that a selection held at one resource version. */
-export interface ObjectList {
-  readonly items: readonly unknown[];
+export interface ObjectList<T = unknown> {
+  readonly items: readonly T[];
   /** Where a watch goes on from. */
   readonly resourceVersion: string;
 }
@@ -82,7 +84,7 @@ export interface StatusDetails {
  */
 export interface KubeClient {
   /** All objects of the selection, fetched in pages. */
-  list(resource: Resource, options?: ListOptions): Promise<ObjectList>;
+  list<T = unknown>(resource: Resource, options?: ListOptions<T>): Promise<ObjectList<T>>;
   get(resource: Resource, name: string, namespace?: string): Promise<unknown>;
   /** Creates `object`; the namespace is `namespace`, else the object's own. Returns it as stored. */
   create(resource: Resource, object: object, namespace?: string): Promise<unknown>;
@@ -157,6 +159,14 @@ export class UnansweredError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'UnansweredError';
+  }
+}
+
+/** The API server was silent and is back: an exchange that had begun before was ended, to be begun anew at once. */
+export class ReturnedError extends UnansweredError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ReturnedError';
   }
 }
 

@@ -43,11 +43,12 @@ export class FakeKubeClient implements KubeClient {
     this.store = typeof from === 'function' ? new FakeStore(from) : from.store;
   }
 
-  async list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
+  async list<T = unknown>(resource: Resource, options: ListOptions<T> = {}): Promise<ObjectList<T>> {
     this.#called({ verb: 'list', resource, key: options.namespace ?? '' });
     const selected = selects(resource, options);
-    const items = structuredClone(this.store.all(resource).filter((o) => selected(o)));
-    return { items, resourceVersion: String(this.store.version) };
+    const { each = (object) => object as T } = options;
+    const items = this.store.all(resource).filter((o) => selected(o));
+    return { items: items.map((o) => each(structuredClone(o))), resourceVersion: String(this.store.version) };
   }
 
   async get(resource: Resource, name: string, namespace = ''): Promise<unknown> {

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { generate } from 'selfsigned';
 import { FakeClock } from '../lib/fake-clock.ts';
+import { waitFor } from '../lib/wait-for.ts';
 import { HOSTS, NAMESPACES, PODS } from '../objects/resources.ts';
-import { ApiError, BadAnswerError, isGone, isNotFound } from './client.ts';
+import { ApiError, BadAnswerError, isGone, isNotFound, ReturnedError } from './client.ts';
 import type { Connection } from './connection.ts';
 import { HttpKubeClient, type HttpLimits } from './http-client.ts';
 import { identityOf } from './json.ts';
@@ -53,6 +54,23 @@ void test('HttpKubeClient.list asks for pages until there is none left', async (
       ['500', 'a=b', 'spec.nodeName=n'],
     );
   }
+});
+
+void test('HttpKubeClient.list keeps of each page only what is asked for, before it asks for the next', async (t) => {
+  const { server, client } = await open(t, [page('7', 'p2', 'a', 'b'), page('7', '', 'c')]);
+  const taken: [string, number][] = [];
+  const list = await client.list(NAMESPACES, {
+    each: (json) => {
+      taken.push([identityOf(json).name, server.seen.length]);
+      return identityOf(json).name;
+    },
+  });
+  assert.deepEqual(taken, [
+    ['a', 1],
+    ['b', 1],
+    ['c', 2],
+  ]);
+  assert.deepEqual(list.items, ['a', 'b', 'c']);
 });
 
 void test('HttpKubeClient.list begins again when the snapshot is forgotten between pages', async (t) => {
@@ -146,6 +164,39 @@ void test('HttpKubeClient.watch throws when the connection is cut', async (t) =>
   const watch = client.watch(NAMESPACES)[Symbol.asyncIterator]();
   assert.equal((await watch.next()).done, false);
   await assert.rejects(watch.next(), /GET .*watch=true/);
+});
+
+void test('HttpKubeClient ends what waits for a server that was silent when it is back, and goes on with it', async (t) => {
+  const { server, client } = await open(t, [watchOf([], 'hold'), () => undefined, json({})], {
+    pulseMs: 10,
+    pulseAnswerMs: 50,
+  });
+  let silent = 0;
+  server.pulse = (seen, response) => {
+    silent += 1;
+    if (silent > 2) json({})(seen, response);
+  };
+  const watch = client.watch(NAMESPACES)[Symbol.asyncIterator]();
+  const waiting = [watch.next(), client.get(HOSTS, 'h')];
+  await Promise.all(waiting.map((each) => assert.rejects(each, ReturnedError)));
+  assert.deepEqual(await client.get(HOSTS, 'h'), {});
+});
+
+void test('HttpKubeClient leaves alone what waits while the server answers, whatever it answers', async (t) => {
+  const { server, client } = await open(t, [watchOf([eventLine('ADDED', namespaceJson('a', '2'))], 'hold')], {
+    pulseMs: 5,
+  });
+  let asked = 0;
+  server.pulse = (seen, response) => {
+    asked += 1;
+    json(statusJson(403, 'Forbidden', 'not for you'), 403)(seen, response);
+  };
+  const watch = client.watch(NAMESPACES)[Symbol.asyncIterator]();
+  await watch.next();
+  const next = watch.next();
+  await waitFor('some questions', () => asked >= 5);
+  await client.close();
+  await assert.rejects(next, (error) => !(error instanceof ReturnedError));
 });
 
 const onlyNewToken: Answer = (seen, response) => {

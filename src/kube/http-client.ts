@@ -1,4 +1,5 @@
 import type { Agent, Dispatcher } from 'undici';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { apiVersionOf, type Resource } from '../objects/resources.ts';
 import {
   ApiError,
@@ -9,6 +10,7 @@ import {
   type ObjectList,
   type PatchOptions,
   type ReplaceOptions,
+  ReturnedError,
   UnansweredError,
   type WatchEvent,
   type WatchOptions,
@@ -17,6 +19,7 @@ import { authorization, tlsOptions, type Connection } from './connection.ts';
 import { asRecord, identityOf } from './json.ts';
 import { lines } from './lines.ts';
 import { listPages, PAGE_SIZE } from './list-pages.ts';
+import { Pulse } from './pulse.ts';
 import { collectionPath, objectPath, queryText, selectionQuery } from './paths.ts';
 import { errorOfResponse, errorOfStatus } from './status.ts';
 import { Traffic, type Usage } from './traffic.ts';
@@ -30,10 +33,14 @@ export interface HttpLimits {
   /** A whole request that is no watch; of a list, each page. */
   readonly requestMs: number;
   /**
-   * A watch without a byte for so long counts as dead. The API server sends a bookmark about once a minute, so this
-   * need not be long, and a watch that ends too early only resumes.
+   * A watch without a byte for so long counts as dead: the API server sends a bookmark about once a minute. It is for
+   * a server that forgot one watch; that it was silent as a whole shows within seconds (`pulseMs`).
    */
   readonly idleMs: number;
+  /** How often to look whether the server is still there, while requests or watches are open. */
+  readonly pulseMs: number;
+  /** How long to wait for the answer to that; longer than TCP's first repetition of a lost SYN, 1 s. */
+  readonly pulseAnswerMs: number;
   /** One line of a watch; etcd takes 1.5 MiB per object, a watch shows it once. */
   readonly lineBytes: number;
   /** A whole answer that is no watch. */
@@ -46,12 +53,17 @@ export const DEFAULT_LIMITS: HttpLimits = {
   headMs: 10_000,
   requestMs: 30_000,
   idleMs: 90_000,
+  pulseMs: 2_000,
+  pulseAnswerMs: 1_200,
   lineBytes: 8 * 2 ** 20,
   answerBytes: 256 * 2 ** 20,
 };
 
-/** Connections to the server at once; each watch holds one. */
-const MAX_CONNECTIONS = 256;
+/** Connections to the server at once, each watch holds one; idle ones are closed after 4 s. */
+const POOL = { connections: 256, keepAliveTimeout: 4_000 };
+
+/** The connection of the pulse, which lives from one question to the next. */
+const PULSE_POOL = { connections: 1, keepAliveTimeout: 60_000 };
 
 interface Request {
   readonly usage: Usage;
@@ -65,15 +77,24 @@ interface Request {
 /** A request whose whole answer is bounded in time. */
 type Bounded = Omit<Request, 'idleMs'>;
 
-/** Ends connections whose other side is gone without a word within about 11 s, by the kernel's keep-alive probes. */
-const KEEP_ALIVE = { idleMs: 5_000, intervalMs: 2_000, probes: 3 };
+/** Ends connections whose other side is gone without a word within about 5 s, by the kernel's keep-alive probes. */
+const KEEP_ALIVE = { idleMs: 2_000, intervalMs: 1_000, probes: 3 };
 
-async function makeAgent(connection: Connection, limits: HttpLimits): Promise<Agent> {
+/** What every API server answers to everybody without work, so that nothing but its silence makes it late. */
+const PULSE_PATH = '/version';
+
+/** @param bounds how many connections there may be, and how long an idle one is kept, in milliseconds */
+async function makeAgent(
+  connection: Connection,
+  limits: HttpLimits,
+  { connections, keepAliveTimeout }: { readonly connections: number; readonly keepAliveTimeout: number },
+): Promise<Agent> {
   // The import costs 55 ms, which commands that ask no server should not pay.
   const { Agent, buildConnector } = await import('undici');
   const connect = buildConnector({ ...tlsOptions(connection), timeout: limits.connectMs, allowH2: false });
   return new Agent({
-    connections: MAX_CONNECTIONS,
+    connections,
+    keepAliveTimeout,
     headersTimeout: limits.headMs,
     connect: (options, callback) =>
       connect(options, (error, socket) => {
@@ -92,12 +113,21 @@ export class HttpKubeClient implements KubeClient {
   readonly #limits: HttpLimits;
   readonly #prefix: string;
   readonly #origin: string;
+  readonly #pulse: Pulse;
   #agent: Promise<Agent> | undefined;
+  #pulseAgent: Promise<Agent> | undefined;
 
   /** @throws Error if the connection's server is no http or https URL. */
-  constructor(connection: Connection, limits: Partial<HttpLimits> = {}) {
+  constructor(connection: Connection, limits: Partial<HttpLimits> = {}, clock: Clock = systemClock) {
     this.connection = connection;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#pulse = new Pulse({
+      ask: (signal) => this.#askForPulse(signal),
+      onReturn: () => this.#startAfresh(),
+      everyMs: this.#limits.pulseMs,
+      answerMs: this.#limits.pulseAnswerMs,
+      clock,
+    });
     const url = URL.parse(connection.server);
     if (url === null || !/^https?:$/.test(url.protocol)) {
       throw new Error(
@@ -110,18 +140,20 @@ export class HttpKubeClient implements KubeClient {
 
   /** Cuts all connections; what is under way fails. */
   async close(): Promise<void> {
-    const agent = this.#agent;
+    const agents = [this.#agent, this.#pulseAgent];
     this.#agent = undefined;
-    await (await agent)?.destroy();
+    this.#pulseAgent = undefined;
+    await Promise.all(agents.map(async (agent) => (await agent)?.destroy()));
   }
 
-  list(resource: Resource, options: ListOptions = {}): Promise<ObjectList> {
+  list<T = unknown>(resource: Resource, options: ListOptions<T> = {}): Promise<ObjectList<T>> {
+    const { signal, each = (object) => object as T } = options;
     const path = collectionPath(resource, options.namespace);
     const usage = this.traffic.of('list', resource.plural);
     return listPages((token) => {
       const query = queryText({ ...selectionQuery(options), limit: PAGE_SIZE, continue: token });
-      return this.#json('GET', path + query, { usage, signal: options.signal });
-    });
+      return this.#json('GET', path + query, { usage, signal });
+    }, each);
   }
 
   get(resource: Resource, name: string, namespace?: string): Promise<unknown> {
@@ -189,6 +221,7 @@ export class HttpKubeClient implements KubeClient {
 
   async *#stream(path: string, request: Request): AsyncGenerator<Uint8Array, void, undefined> {
     const what = `GET ${this.#origin}${this.#prefix}${path}`;
+    const ended = this.#pulse.follow();
     let response: Dispatcher.ResponseData | undefined;
     try {
       response = await this.#send('GET', path, request);
@@ -200,6 +233,7 @@ export class HttpKubeClient implements KubeClient {
     } catch (error) {
       throw explain(what, error, request.signal);
     } finally {
+      ended();
       response?.body.destroy();
     }
   }
@@ -217,6 +251,7 @@ export class HttpKubeClient implements KubeClient {
     const what = `${method} ${this.#origin}${this.#prefix}${path}`;
     const timeout = AbortSignal.timeout(this.#limits.requestMs);
     const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
+    const ended = this.#pulse.follow();
     let response: Dispatcher.ResponseData | undefined;
     try {
       response = await this.#send(method, path, { ...request, signal, idleMs: this.#limits.requestMs });
@@ -227,6 +262,7 @@ export class HttpKubeClient implements KubeClient {
     } catch (error) {
       throw explain(what, error, request.signal);
     } finally {
+      ended();
       response?.body.destroy();
     }
   }
@@ -236,9 +272,35 @@ export class HttpKubeClient implements KubeClient {
     return errorOfResponse(what, response.statusCode, response.headers['retry-after'], body.toString());
   }
 
+  /** Whatever the answer is, a refusal included: somebody is there. */
+  async #askForPulse(signal: AbortSignal): Promise<void> {
+    const usage = this.traffic.of('pulse');
+    this.#pulseAgent ??= makeAgent(this.connection, this.#limits, PULSE_POOL);
+    const agent = await this.#pulseAgent;
+    // A request whose connection is not made yet does not end by its signal.
+    signal.addEventListener('abort', () => {
+      this.#pulseAgent = undefined;
+      void agent.destroy();
+    });
+    const auth = await authorization(this.connection);
+    const headers = { 'user-agent': 'romana', ...(auth === undefined ? {} : { authorization: auth }) };
+    usage.requests += 1;
+    const path = this.#prefix + PULSE_PATH;
+    const { body } = await agent.request({ origin: this.#origin, path, method: 'GET', headers });
+    for await (const chunk of body as AsyncIterable<Uint8Array>) usage.receivedBytes += chunk.length;
+  }
+
+  /** Ends whatever is under way, on connections that may be dead; what follows makes new ones. */
+  #startAfresh(): void {
+    const agent = this.#agent;
+    this.#agent = undefined;
+    const reason = new ReturnedError('the API server is back after a silence: begins anew');
+    void agent?.then((old) => old.destroy(reason));
+  }
+
   /** Sends one request, once more with a fresh token if the server refuses the one that it was sent with. */
   async #send(method: string, path: string, request: Request): Promise<Dispatcher.ResponseData> {
-    this.#agent ??= makeAgent(this.connection, this.#limits);
+    this.#agent ??= makeAgent(this.connection, this.#limits, POOL);
     const agent = await this.#agent;
     for (let attempt = 0; ; attempt += 1) {
       const auth = await authorization(this.connection, attempt > 0);
@@ -297,7 +359,7 @@ async function readBody(body: AsyncIterable<Uint8Array>, maxBytes: number): Prom
 
 /** Says which request failed; the server's own refusals and the caller's own abort stay as they are. */
 function explain(what: string, error: unknown, signal: AbortSignal | undefined): Error {
-  if (error instanceof ApiError || error instanceof BadAnswerError) return error;
+  if (error instanceof ApiError || error instanceof BadAnswerError || error instanceof ReturnedError) return error;
   if (signal?.aborted === true && error === signal.reason) return error as Error;
   const { message = '', code = '' } =
     error instanceof Error ? (error as NodeJS.ErrnoException) : { message: String(error) };

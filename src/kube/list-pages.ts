@@ -7,8 +7,11 @@ export const PAGE_SIZE = 500;
 /** How often a list begins again when the server forgot its snapshot between two pages. */
 const MAX_RESTARTS = 3;
 
-async function pagesOnce(page: (continueToken: string) => Promise<unknown>): Promise<ObjectList> {
-  const items: unknown[] = [];
+async function pagesOnce<T>(
+  page: (continueToken: string) => Promise<unknown>,
+  each: (object: unknown) => T,
+): Promise<ObjectList<T>> {
+  const items: T[] = [];
   let token = '';
   for (;;) {
     const list = asRecord(await page(token));
@@ -17,7 +20,7 @@ async function pagesOnce(page: (continueToken: string) => Promise<unknown>): Pro
     if (list === undefined || (part !== null && !Array.isArray(part))) {
       throw new BadAnswerError('the API server answered a list request with something that is no list');
     }
-    for (const item of part ?? []) items.push(item);
+    for (const item of part ?? []) items.push(each(item));
     const meta = asRecord(list['metadata']);
     const next = asText(meta?.['continue']);
     if (next === '') return { items, resourceVersion: asText(meta?.['resourceVersion']) };
@@ -31,11 +34,15 @@ async function pagesOnce(page: (continueToken: string) => Promise<unknown>): Pro
  * again, a bounded number of times.
  *
  * @param page fetches the page after `continueToken`, '' for the first.
+ * @param each gives what to keep of an object.
  */
-export async function listPages(page: (continueToken: string) => Promise<unknown>): Promise<ObjectList> {
+export async function listPages<T>(
+  page: (continueToken: string) => Promise<unknown>,
+  each: (object: unknown) => T,
+): Promise<ObjectList<T>> {
   for (let restarts = 0; ; restarts += 1) {
     try {
-      return await pagesOnce(page);
+      return await pagesOnce(page, each);
     } catch (error) {
       if (!isGone(error) || restarts === MAX_RESTARTS) throw error;
     }

@@ -1,6 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
+import { err, ok } from '../lib/result.ts';
 import type { FieldError, Parsed } from '../objects/meta.ts';
 import { asRecord, identityOf, keyOf } from './json.ts';
+
+/** An object as a store reads it. */
+export interface Read<T> {
+  /** '' for one without a name. */
+  readonly key: string;
+  readonly parsed: Parsed<T>;
+}
 
 /** What a store did with an object: its key, and why it could not be read. */
 export interface Unreadable {
@@ -32,15 +40,25 @@ export class ObjectStore<T> {
     return this.#invalid;
   }
 
-  /** Keeps `json` in place of what had its key; says so if it became unreadable, or unreadable in another way. */
-  put(json: unknown): Unreadable | undefined {
+  /** Takes from an object of the API server what is kept of it, much less than it is; changes nothing yet. */
+  read(json: unknown): Read<T> {
     const key = keyOf(identityOf(json));
-    if (key === '') return { key, errors: [{ field: 'metadata.name', message: 'is required' }] };
+    if (key === '') return { key, parsed: err([{ field: 'metadata.name', message: 'is required' }]) };
     const parsed = this.#parse(json);
+    const before = this.#store.get(key);
+    // What is the same is held once, also while a whole list comes in.
+    if (parsed.ok && before !== undefined && isDeepStrictEqual(before, parsed.value))
+      return { key, parsed: ok(before) };
+    return { key, parsed };
+  }
+
+  /** Keeps an object in place of what had its key; says so if it became unreadable, or unreadable in another way. */
+  put({ key, parsed }: Read<T>): Unreadable | undefined {
     if (parsed.ok) {
       this.#putValid(key, parsed.value);
       return undefined;
     }
+    if (key === '') return { key, errors: parsed.error };
     this.#store.delete(key);
     if (isDeepStrictEqual(this.#invalid.get(key), parsed.error)) return undefined;
     this.#invalid.set(key, parsed.error);
@@ -54,11 +72,11 @@ export class ObjectStore<T> {
   }
 
   /** Makes the store hold exactly `items`; only what differs from before counts as changed. */
-  replaceAll(items: readonly unknown[]): readonly Unreadable[] {
+  replaceAll(items: readonly Read<T>[]): readonly Unreadable[] {
     const gone = new Set([...this.#store.keys(), ...this.#invalid.keys()]);
     const unreadable: Unreadable[] = [];
     for (const item of items) {
-      gone.delete(keyOf(identityOf(item)));
+      gone.delete(item.key);
       const problem = this.put(item);
       if (problem !== undefined) unreadable.push(problem);
     }
@@ -80,7 +98,7 @@ export class ObjectStore<T> {
   #putValid(key: string, value: T): void {
     const before = this.#store.get(key);
     const wasInvalid = this.#invalid.delete(key);
-    if (before !== undefined && isDeepStrictEqual(before, value)) return;
+    if (before === value) return;
     this.#store.set(key, value);
     if (before === undefined || wasInvalid || !equalButVersion(before, value)) this.#changed.add(key);
   }

@@ -196,6 +196,29 @@ void test('Reflector does not wait longer than its bound for a Retry-After of an
   await reflector.whenSynced(AbortSignal.timeout(5_000));
 });
 
+void test('Reflector begins anew at once when the server is back after a silence, however long it was away', async (t) => {
+  const away: Answer = (_seen, response) => response.destroy();
+  const { server, reflector, clock, until } = await run(
+    t,
+    [
+      listOf('10'),
+      ...Array<Answer>(8).fill(away),
+      watchOf([], 'hold'),
+      watchOf([eventLine('ADDED', namespaceJson('a', '11'))], 'hold'),
+    ],
+    { pulseMs: 10, pulseAnswerMs: 50 },
+  );
+  await until('the watch that stays', () => server.seen.length === 10);
+  let asked = 0;
+  server.pulse = (seen, response) => {
+    asked += 1;
+    if (asked > 1) json({})(seen, response);
+  };
+  const from = clock.now();
+  await until('the event of the next watch', () => reflector.store.has('a'));
+  assert.ok(clock.now() - from <= 60, `waited ${clock.now() - from} ms, as if the server were away still`);
+});
+
 void test('Reflector resumes a watch that has been silent for too long', async (t) => {
   const { server, reflector, until } = await run(
     t,

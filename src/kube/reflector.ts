@@ -8,18 +8,22 @@ import {
   BadAnswerError,
   isGone,
   type KubeClient,
+  ReturnedError,
   type Selection,
   UnansweredError,
   type WatchEvent,
 } from './client.ts';
 import { identityOf } from './json.ts';
-import { ObjectStore, type Unreadable } from './object-store.ts';
+import { ObjectStore, type Read, type Unreadable } from './object-store.ts';
 
 /** Waits between tries, in milliseconds: short enough that all is caught up 2 s after the API server's return. */
 export const RETRY_LIMITS = { initialMs: 50, maxMs: 1_000 };
 
-/** The most that a server's `Retry-After` makes us wait, in milliseconds, for the same reason. */
-export const MAX_RETRY_AFTER_MS = 1_500;
+/**
+ * The most of a server's `Retry-After` that we wait out, in milliseconds, for the same reason. Up to half as much comes
+ * on top by chance: all who were refused together were told the same.
+ */
+export const MAX_RETRY_AFTER_MS = 1_000;
 
 /** The server ends each watch after 5 to 10 minutes, so that watches spread over the servers, as client-go has it. */
 const WATCH_SECONDS = { min: 300, max: 600 };
@@ -50,7 +54,7 @@ export interface ReflectorOptions<T> extends Selection {
   readonly backoff?: Backoff;
   readonly log: Log;
   readonly metrics?: ReflectorMetrics;
-  /** A number in [0, 1), for the length of watches. */
+  /** A number in [0, 1), for the length of watches and of waits. */
   readonly random?: () => number;
 }
 
@@ -158,7 +162,8 @@ export class Reflector<T> {
 
   async #list(signal: AbortSignal): Promise<string> {
     const { client, resource, namespace, labelSelector, fieldSelector, metrics } = this.#options;
-    const list = await client.list(resource, { namespace, labelSelector, fieldSelector, signal });
+    const each = (json: unknown): Read<T> => this.#objects.read(json);
+    const list = await client.list(resource, { namespace, labelSelector, fieldSelector, signal, each });
     metrics?.listed(resource, list.items.length);
     for (const problem of this.#objects.replaceAll(list.items)) this.#report(problem);
     if (this.#isSynced) {
@@ -203,7 +208,7 @@ export class Reflector<T> {
     } else if (event.type === 'DELETED') {
       this.#objects.remove(event.object);
     } else {
-      const problem = this.#objects.put(event.object);
+      const problem = this.#objects.put(this.#objects.read(event.object));
       if (problem !== undefined) this.#report(problem);
     }
     if (resourceVersion !== '' && !isOlder(resourceVersion, this.#version)) this.#version = resourceVersion;
@@ -212,7 +217,7 @@ export class Reflector<T> {
   }
 
   async #recover(failure: unknown, signal: AbortSignal): Promise<void> {
-    const { resource, log, metrics } = this.#options;
+    const { resource, log, metrics, random = Math.random } = this.#options;
     metrics?.failed(resource);
     this.#failures += 1;
     if (isRefusal(failure)) this.#refusals += 1;
@@ -221,8 +226,10 @@ export class Reflector<T> {
       this.#version = undefined;
       this.#refusals = 0;
     }
+    // The server is there again: what was learnt of its absence counts no more.
+    if (failure instanceof ReturnedError) this.#backoff.reset();
     const asked = failure instanceof ApiError ? Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) : 0;
-    const waitMs = Math.max(asked, this.#backoff.next());
+    const waitMs = Math.max(asked * (1 + random() / 2), this.#backoff.next());
     const fields = { resource: resource.plural, err: failure, failures: this.#failures, waitMs, relist };
     // One line when it begins; the ones between are for whoever looks closely.
     if (this.#failures === 1 && !isGone(failure)) log.warn(fields, 'watch of the API server failed, trying again');

@@ -16,7 +16,10 @@ export type Answer = (seen: Seen, response: ServerResponse) => void;
 /** A server on 127.0.0.1 that answers as a test says: for tests of clients against bad servers. */
 export interface ScriptedServer {
   readonly url: string;
+  /** All requests but those by which clients look whether it is there. */
   readonly seen: readonly Seen[];
+  /** The answer to those; a good one unless a test says otherwise. */
+  pulse: Answer;
   close(): Promise<void>;
 }
 
@@ -31,21 +34,24 @@ export async function scriptedServer(...answers: readonly Answer[]): Promise<Scr
       const { method = '', headers } = request;
       const body = Buffer.concat(chunks).toString();
       const one = { method, path: url.pathname, query: url.searchParams, headers, body };
+      if (url.pathname === '/version') return made.pulse(one, response);
       const answer = answers[Math.min(seen.length, answers.length - 1)];
       seen.push(one);
       answer?.(one, response);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
+  const made: ScriptedServer = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    pulse: json({}),
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
     },
   };
+  return made;
 }
 
 /** Answers with JSON. */
