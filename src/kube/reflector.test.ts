@@ -196,13 +196,14 @@ void test('Reflector does not wait longer than its bound for a Retry-After of an
   await reflector.whenSynced(AbortSignal.timeout(5_000));
 });
 
+const cutOff: Answer = (_seen, response) => response.destroy();
+
 void test('Reflector begins anew at once when the server is back after a silence, however long it was away', async (t) => {
-  const away: Answer = (_seen, response) => response.destroy();
   const { server, reflector, clock, until } = await run(
     t,
     [
       listOf('10'),
-      ...Array<Answer>(8).fill(away),
+      ...Array<Answer>(8).fill(cutOff),
       watchOf([], 'hold'),
       watchOf([eventLine('ADDED', namespaceJson('a', '11'))], 'hold'),
     ],
@@ -230,7 +231,7 @@ void test('Reflector resumes a watch that has been silent for too long', async (
 });
 
 void test('Reflector backs off, within its bound, from a server that is away', async (t) => {
-  const { server, clock, until } = await run(t, [(_seen, response) => response.destroy()]);
+  const { server, clock, until } = await run(t, [cutOff]);
   const from = clock.now();
   await until('eight tries', () => server.seen.length >= 8);
   const waited = clock.now() - from;

@@ -11,6 +11,7 @@ import { silentLog } from '../../src/lib/log.ts';
 import { type ApiServer, createApiServer } from '../../src/local/apiserver/api-server.ts';
 import { kubeconfigText } from '../../src/local/pki.ts';
 import { NETWORKS } from '../../src/objects/resources.ts';
+import { MisbehavingProxy } from './misbehaving-proxy.ts';
 import type { TestNetns } from './netns.ts';
 
 const CRDS = resolve(import.meta.dirname, '../../deploy/crds');
@@ -25,6 +26,7 @@ interface Ports {
 
 /** An API server and a controller, both in this process; each can be away and come back. */
 export class RigApi {
+  /** The test's own, never by way of the proxy. */
   readonly client: HttpKubeClient;
   /** The token of the agents, which must not get into anything that they write. */
   readonly token: string;
@@ -34,6 +36,9 @@ export class RigApi {
   readonly #storage: string;
   readonly #ports: Ports;
   readonly #warnings: Warning[] = [];
+  /** By way of the proxy where there is one. */
+  readonly #controllerClient: HttpKubeClient;
+  readonly #proxy: MisbehavingProxy | undefined;
   #server: ApiServer | undefined;
   #control:
     | { readonly controller: Controller; readonly stop: AbortController; readonly done: Promise<void> }
@@ -44,6 +49,7 @@ export class RigApi {
     at: { readonly storage: string; readonly kubeconfig: string; readonly token: string },
     server: ApiServer,
     ports: Ports,
+    proxied: { readonly proxy: MisbehavingProxy; readonly port: number } | undefined,
   ) {
     this.#fabric = fabric;
     this.#storage = at.storage;
@@ -51,7 +57,11 @@ export class RigApi {
     this.#ports = ports;
     this.token = at.token;
     this.kubeconfig = at.kubeconfig;
-    this.client = new HttpKubeClient({ server: `http://127.0.0.1:${ports.here}`, token: fixedToken(at.token) });
+    const clientOf = (port: number): HttpKubeClient =>
+      new HttpKubeClient({ server: `http://127.0.0.1:${port}`, token: fixedToken(at.token) });
+    this.client = clientOf(ports.here);
+    this.#controllerClient = clientOf(proxied?.port ?? ports.here);
+    this.#proxy = proxied?.proxy;
     this.startController();
   }
 
@@ -60,16 +70,26 @@ export class RigApi {
    *
    * @param address the one of `fabric` that the hosts use.
    * @param directory for the kubeconfig and the database.
+   * @param misbehaving whether agents and controller come to it by way of `proxy`.
    */
-  static async start(fabric: TestNetns, address: string, directory: string): Promise<RigApi> {
+  static async start(fabric: TestNetns, address: string, directory: string, misbehaving = false): Promise<RigApi> {
     const token = `rig-${process.pid}-${crypto.randomUUID()}`;
     const storage = join(directory, 'api.sqlite');
     const server = makeServer(storage, token);
     const ports = await listen(server, fabric, { here: 0, fabric: 0 });
     const kubeconfig = join(directory, 'kubeconfig');
-    const url = `http://${address}:${ports.fabric}`;
+    const proxy = misbehaving ? new MisbehavingProxy(ports.here) : undefined;
+    const port = (await proxy?.listen((act) => fabric.inside(act))) ?? ports.fabric;
+    const proxied = proxy === undefined ? undefined : { proxy, port: await proxy.listen((act) => act()) };
+    const url = `http://${address}:${port}`;
     writeFileSync(kubeconfig, kubeconfigText({ name: 'rig', server: url, ca: '', token }), { mode: 0o600 });
-    return new RigApi(fabric, { storage, kubeconfig, token }, server, ports);
+    return new RigApi(fabric, { storage, kubeconfig, token }, server, ports, proxied);
+  }
+
+  /** What agents and controller come to the API server by. @throws Error for a rig without one */
+  get proxy(): MisbehavingProxy {
+    if (this.#proxy === undefined) throw new Error('the rig was started without `proxied`');
+    return this.#proxy;
   }
 
   /** The controller, unless it is away. */
@@ -86,7 +106,7 @@ export class RigApi {
   startController(): void {
     if (this.#control !== undefined) throw new Error('RigApi: the controller is there already');
     const controller = new Controller({
-      client: this.client,
+      client: this.#controllerClient,
       clock: systemClock,
       log: silentLog,
       registry: new Registry(),
@@ -126,7 +146,8 @@ export class RigApi {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopController();
-    await this.client.close();
+    await Promise.all([this.client.close(), this.#controllerClient.close()]);
+    await this.#proxy?.[Symbol.asyncDispose]();
     await this.stopServer();
   }
 }

@@ -22,6 +22,8 @@ export interface RigOptions {
   readonly hosts?: number;
   /** Address plans as `romana` takes them, the default ones without. */
   readonly plans?: readonly string[];
+  /** Agents and controller come to the API server by way of `api.proxy`, which can misbehave. */
+  readonly proxied?: boolean;
 }
 
 /** A pod of a rig: `host` counts from 0, and a sandbox is made when none is given. */
@@ -83,7 +85,7 @@ export class Rig {
     undo.defer(remove);
     const fabric = undo.use(makeFabric());
     const places = Array.from({ length: options.hosts ?? 2 }, (_, n) => undo.use(makeHostNetns(fabric, n + 1)));
-    const api = undo.use(await RigApi.start(fabric, FABRIC[0], directory));
+    const api = undo.use(await RigApi.start(fabric, FABRIC[0], directory, options.proxied));
     const starting = places.map((ns, n) => startHost(ns, n + 1, directory));
     const hosts = (await Promise.all(starting)).map((host) => undo.use(host));
     await makeNetwork(api, options.plans);
