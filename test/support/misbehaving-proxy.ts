@@ -1,4 +1,5 @@
 import { createServer, request as ask, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,7 +29,7 @@ const SLOW_PIECE = 16;
 
 /** Where it listens. */
 interface Place {
-  readonly enter: <T>(act: () => T) => T;
+  readonly enter: (act: () => void) => void;
   port: number;
   server: Server | undefined;
 }
@@ -55,7 +56,7 @@ export class MisbehavingProxy {
   }
 
   /** Listens on all addresses of a network namespace. @param enter runs its argument in it. @returns the port */
-  async listen(enter: <T>(act: () => T) => T): Promise<number> {
+  async listen(enter: (act: () => void) => void): Promise<number> {
     const place: Place = { enter, port: 0, server: undefined };
     this.#places.push(place);
     return this.#open(place);
@@ -95,14 +96,9 @@ export class MisbehavingProxy {
       socket.once('close', () => this.#sockets.delete(socket));
     });
     place.server = server;
+    const listening = once(server, 'listening');
     // Without the name of an address Node makes the socket at once, that is in the namespace.
-    const listening = place.enter(
-      () =>
-        new Promise<void>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen({ host: '', port: place.port }, resolve);
-        }),
-    );
+    place.enter(() => void server.listen({ host: '', port: place.port }));
     await listening;
     place.port = (server.address() as AddressInfo).port;
     return place.port;

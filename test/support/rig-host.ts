@@ -105,6 +105,12 @@ export class RigHost {
 
   /** Starts `romana agent`, with more options, and waits until it connects pods. */
   async startAgent(kubeconfig: string, more: readonly string[] = []): Promise<void> {
+    this.launchAgent(kubeconfig, more);
+    await this.agentReady();
+  }
+
+  /** Starts `romana agent`, with more options, and waits for nothing. */
+  launchAgent(kubeconfig: string, more: readonly string[] = []): void {
     const options = ['--node', this.name, '--kubeconfig', kubeconfig, ...more];
     // An agent does not outlive the test, whatever becomes of it.
     const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, ROMANA, 'agent', ...options];
@@ -113,14 +119,16 @@ export class RigHost {
     for (const stream of [agent.stdout, agent.stderr]) {
       createInterface({ input: stream }).on('line', (line) => void this.#log.push(line));
     }
-    await waitFor(
-      `the agent of ${this.name} to be ready`,
-      async () => {
-        return agent.exitCode !== null || (await this.#get('readyz')) === 'ok\n';
-      },
-      { everyMs: 20 },
-    );
-    if (agent.exitCode !== null) throw new Error(`the agent of ${this.name} has ended: ${this.log}`);
+  }
+
+  /** Waits until the agent connects pods. */
+  async agentReady(): Promise<void> {
+    const agent = this.#agent;
+    const what = `the agent of ${this.name} to be ready`;
+    await waitFor(what, async () => agent?.exitCode !== null || (await this.#get('readyz')) === 'ok\n', {
+      everyMs: 20,
+    });
+    if (agent?.exitCode !== null) throw new Error(`the agent of ${this.name} has ended: ${this.log}`);
   }
 
   /** Ends the agent by a signal and waits for its end. */

@@ -61,13 +61,12 @@ export class RigPod {
   readonly namespace: string;
   readonly name: string;
   readonly host: RigHost;
-  readonly ns: TestNetns;
   readonly uid: string;
   labels: Readonly<Record<string, string>>;
   #containerId = newContainerId();
   #addresses: readonly Address[] = [];
   readonly #client: KubeClient;
-  readonly #probe: Probe | undefined;
+  #sandbox: Sandbox | TestNetns;
 
   private constructor(client: KubeClient, uid: string, spec: PodSpec) {
     this.#client = client;
@@ -76,8 +75,7 @@ export class RigPod {
     this.name = spec.name;
     this.host = spec.host;
     this.labels = spec.labels ?? {};
-    this.ns = spec.sandbox instanceof Sandbox ? spec.sandbox.ns : spec.sandbox;
-    this.#probe = spec.sandbox instanceof Sandbox ? spec.sandbox.probe : undefined;
+    this.#sandbox = spec.sandbox;
   }
 
   /** Makes the object only, bound to its host. */
@@ -98,9 +96,13 @@ export class RigPod {
     return this.#containerId;
   }
 
+  get ns(): TestNetns {
+    return this.#sandbox instanceof Sandbox ? this.#sandbox.ns : this.#sandbox;
+  }
+
   get probe(): Probe {
-    if (this.#probe === undefined) throw new Error(`pod ${this.namespace}/${this.name} has no probe`);
-    return this.#probe;
+    if (this.#sandbox instanceof Sandbox) return this.#sandbox.probe;
+    throw new Error(`pod ${this.namespace}/${this.name} has no probe`);
   }
 
   /** One of each family, IPv4 first; none before ADD. */
@@ -138,6 +140,15 @@ export class RigPod {
       return answer.json.code === TRY_AGAIN ? undefined : answer;
     };
     return waitFor(`${command} of ${this.namespace}/${this.name}`, answered, { timeoutMs: PATIENCE_MS });
+  }
+
+  /** DEL, and ADD in another sandbox, as the kubelet does with a pod whose sandbox has died. @throws Error as `add` */
+  async restart(sandbox: Sandbox): Promise<void> {
+    const answer = await this.call('DEL');
+    if (answer.status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
+    this.#sandbox = sandbox;
+    this.#containerId = newContainerId();
+    await this.add();
   }
 
   /** One CNI call for this pod's sandbox. */

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { DEFAULT_PLANS, decode } from '../../src/addr/plan.ts';
+import { waitFor } from '../../src/lib/wait-for.ts';
+import type { Fault } from '../support/misbehaving-proxy.ts';
+import { Rig } from '../support/rig.ts';
+import type { RigPod } from '../support/rig-pod.ts';
+
+/** How long it may take after the API server's return until everything is in force, in milliseconds. */
+const CAUGHT_UP_MS = 2_000;
+/** How often each agent has to meet with a fault before the test goes on. */
+const HITS = 3;
+/** What shows an agent that the API server misbehaves: what failed, and questions whether it is there. */
+const HIT = /^romana_agent_(?:watch_failures_total\{|api_requests_total\{verb="pulse")/;
+
+const opens = (port: number): object => ({
+  podSelector: { segment: 'backend' },
+  allowIncoming: { toPorts: [{ port, protocol: 'TCP' }], from: [{ pods: { segment: 'frontend' } }] },
+});
+
+/** Where a pod's address says that it is, the endpoint aside. */
+function segmentOf(pod: RigPod): object {
+  const [plan] = DEFAULT_PLANS;
+  const { host, tenant, segment, pool } = (plan && decode(plan, pod.address(4))) ?? assert.fail('no plan has it');
+  return { host, tenant, segment, pool };
+}
+
+void describe('an API server that misbehaves', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await Rig.start({ proxied: true });
+  });
+  afterEach(async () => {
+    await rig.api.proxy.behave();
+    await rig.clear();
+  });
+  after(() => rig[Symbol.asyncDispose]());
+
+  /** A backend on the first host and a frontend on each, in force: port 80 is open. */
+  async function makeTenant(namespace: string): Promise<[backend: RigPod, near: RigPod, far: RigPod]> {
+    await rig.namespace(namespace, { isolated: true });
+    await rig.policy(namespace, 'pol1', opens(80));
+    const pods = await Promise.all([
+      rig.pod({ namespace, name: 'backend', labels: { segment: 'backend' } }),
+      rig.pod({ namespace, name: 'near', labels: { segment: 'frontend' } }),
+      rig.pod({ namespace, name: 'far', labels: { segment: 'frontend' }, host: 1 }),
+    ]);
+    await rig.settled();
+    return pods;
+  }
+
+  /** What comes of TCP to ports 80 and 81 of `to` from each of `from`. */
+  async function ports(to: RigPod, ...from: RigPod[]): Promise<string[]> {
+    const outcomes = from.map((pod) => Promise.all([80, 81].map((port) => rig.reach(pod, to, 'tcp', port))));
+    return (await Promise.all(outcomes)).map((both) => both.join(' '));
+  }
+
+  async function hits(): Promise<number[]> {
+    const all = await Promise.all(rig.hosts.map((host) => host.metrics()));
+    return all.map((metrics) => [...metrics].reduce((sum, [name, value]) => (HIT.test(name) ? sum + value : sum), 0));
+  }
+
+  /** Begins a fault and waits until all agents have met with it. */
+  async function begin(fault: () => Promise<unknown>): Promise<void> {
+    const earlier = await hits();
+    await fault();
+    await waitFor('all agents to meet with the fault', async () => {
+      const now = await hits();
+      return now.every((count, n) => count >= (earlier[n] ?? 0) + HITS);
+    });
+  }
+
+  /** Ends a fault; everything is in force again in time. */
+  async function end(fault: () => Promise<unknown>): Promise<void> {
+    const from = performance.now();
+    await fault();
+    await rig.settled();
+    const took = performance.now() - from;
+    assert.ok(took <= CAUGHT_UP_MS, `caught up after ${Math.round(took)} ms only:\n${rig.log}`);
+  }
+
+  const misbehave = (fault: Fault) => () => rig.api.proxy.misbehave(fault);
+  const behave = (): Promise<void> => rig.api.proxy.behave();
+  const dropTcp =
+    'table inet away { chain in { type filter hook input priority 0; meta l4proto tcp drop; }; chain out { type filter hook output priority 0; meta l4proto tcp drop; }; }';
+
+  const faults: Record<string, [begin: () => Promise<unknown>, end: () => Promise<unknown>]> = {
+    'is away': [misbehave({ do: 'refuse' }), behave],
+    'is silent, for ever on what was open': [misbehave({ do: 'be silent' }), behave],
+    'is cut off, without a word': [
+      () => rig.fabric.run(['nft', dropTcp]),
+      () => rig.fabric.run(['nft', 'delete table inet away']),
+    ],
+    'is slow': [misbehave({ do: 'be slow', bytesPerSecond: 100 }), behave],
+    'cuts watches': [misbehave({ do: 'cut watches' }), behave],
+    'answers half a JSON': [misbehave({ do: 'halve' }), behave],
+    'answers watches with 410': [misbehave({ do: 'refuse with', status: 410, only: 'watches' }), behave],
+    'answers 429': [misbehave({ do: 'refuse with', status: 429, retryAfter: 3600 }), behave],
+    'answers 500': [misbehave({ do: 'refuse with', status: 500 }), behave],
+  };
+
+  for (const [n, [what, [beginning, ending]]] of Object.entries(faults).entries()) {
+    void test(`while the API server ${what} the kernel stays and known pods restart; 2 s after it all is caught up`, async () => {
+      const namespace = `fault${n}`;
+      const [backend, near, far] = await makeTenant(namespace);
+      const states = rig.hosts.map((host) => host.state());
+      await begin(beginning);
+      assert.deepEqual(
+        rig.hosts.map((host) => host.state()),
+        states,
+      );
+      assert.deepEqual(await ports(backend, near, far), ['open dropped', 'open dropped']);
+
+      const segment = segmentOf(near);
+      await near.restart(await rig.sandbox());
+      assert.deepEqual(segmentOf(near), segment);
+      const late = await rig.newPod({ namespace, name: 'late', labels: { segment: 'fresh' }, host: 1 });
+      await Promise.all([rig.policy(namespace, 'pol1', opens(81)), far.label({ segment: 'other' })]);
+      assert.deepEqual(await ports(backend, near, far), ['open dropped', 'open dropped']);
+
+      await end(ending);
+      assert.deepEqual(await ports(backend, near, far), ['dropped open', 'dropped dropped']);
+      await late.add();
+      await rig.isolate(namespace, 'off');
+      await rig.settled();
+      assert.deepEqual(await ports(backend, late), ['open open']);
+    });
+  }
+});
