@@ -115,14 +115,16 @@ export class HttpKubeClient implements KubeClient {
   readonly #origin: string;
   readonly #pulse: Pulse;
   #agent: Promise<Agent> | undefined;
-  #pulseAgent: Promise<Agent> | undefined;
+  /** The one whose connection has answered last, and all that are in use. */
+  #pulseAgent: Agent | undefined;
+  readonly #pulseAgents = new Set<Agent>();
 
   /** @throws Error if the connection's server is no http or https URL. */
   constructor(connection: Connection, limits: Partial<HttpLimits> = {}, clock: Clock = systemClock) {
     this.connection = connection;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#pulse = new Pulse({
-      ask: (signal) => this.#askForPulse(signal),
+      ask: (fresh, signal) => this.#askForPulse(fresh, signal),
       onReturn: () => this.#startAfresh(),
       everyMs: this.#limits.pulseMs,
       answerMs: this.#limits.pulseAnswerMs,
@@ -140,10 +142,10 @@ export class HttpKubeClient implements KubeClient {
 
   /** Cuts all connections; what is under way fails. */
   async close(): Promise<void> {
-    const agents = [this.#agent, this.#pulseAgent];
+    const agent = this.#agent;
     this.#agent = undefined;
-    this.#pulseAgent = undefined;
-    await Promise.all(agents.map(async (agent) => (await agent)?.destroy()));
+    for (const each of this.#pulseAgents) this.#dropPulseAgent(each);
+    await (await agent)?.destroy();
   }
 
   list<T = unknown>(resource: Resource, options: ListOptions<T> = {}): Promise<ObjectList<T>> {
@@ -273,21 +275,32 @@ export class HttpKubeClient implements KubeClient {
   }
 
   /** Whatever the answer is, a refusal included: somebody is there. */
-  async #askForPulse(signal: AbortSignal): Promise<void> {
+  async #askForPulse(fresh: boolean, signal: AbortSignal): Promise<void> {
     const usage = this.traffic.of('pulse');
-    this.#pulseAgent ??= makeAgent(this.connection, this.#limits, PULSE_POOL);
-    const agent = await this.#pulseAgent;
+    const kept = fresh ? undefined : this.#pulseAgent;
+    const agent = kept ?? (await makeAgent(this.connection, this.#limits, PULSE_POOL));
+    this.#pulseAgents.add(agent);
     // A request whose connection is not made yet does not end by its signal.
-    signal.addEventListener('abort', () => {
-      this.#pulseAgent = undefined;
-      void agent.destroy();
-    });
+    signal.addEventListener('abort', () => this.#dropPulseAgent(agent));
     const auth = await authorization(this.connection);
     const headers = { 'user-agent': 'romana', ...(auth === undefined ? {} : { authorization: auth }) };
     usage.requests += 1;
     const path = this.#prefix + PULSE_PATH;
-    const { body } = await agent.request({ origin: this.#origin, path, method: 'GET', headers });
-    for await (const chunk of body as AsyncIterable<Uint8Array>) usage.receivedBytes += chunk.length;
+    try {
+      const { body } = await agent.request({ origin: this.#origin, path, method: 'GET', headers });
+      for await (const chunk of body as AsyncIterable<Uint8Array>) usage.receivedBytes += chunk.length;
+    } catch (error) {
+      this.#dropPulseAgent(agent);
+      throw error;
+    }
+    if (this.#pulseAgent !== undefined && this.#pulseAgent !== agent) this.#dropPulseAgent(this.#pulseAgent);
+    this.#pulseAgent = agent;
+  }
+
+  #dropPulseAgent(agent: Agent): void {
+    if (this.#pulseAgent === agent) this.#pulseAgent = undefined;
+    this.#pulseAgents.delete(agent);
+    void agent.destroy();
   }
 
   /** Ends whatever is under way, on connections that may be dead; what follows makes new ones. */

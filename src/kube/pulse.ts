@@ -5,10 +5,10 @@ import type { Clock } from '../lib/clock.ts';
 /** What a pulse needs. */
 export interface PulseOptions {
   /**
-   * Asks the server for next to nothing, on a connection that is kept for that. Resolves with any answer, rejects when
-   * there can be none; after the signal the connection is not used again.
+   * Asks the server for next to nothing, on a connection that is kept for that, or on a `fresh` one. Resolves with any
+   * answer, rejects when there can be none; after the signal the connection is not used again.
    */
-  readonly ask: (signal: AbortSignal) => Promise<void>;
+  readonly ask: (fresh: boolean, signal: AbortSignal) => Promise<void>;
   /** The server answers again after it was silent: connections that were made before may be silent for ever. */
   readonly onReturn: () => void;
   /** Between two questions while all is well, in milliseconds; up to a quarter more. */
@@ -20,8 +20,8 @@ export interface PulseOptions {
   readonly random?: () => number;
 }
 
-/** Between two questions while the server is away, in milliseconds. */
-const AWAY = { initialMs: 250, maxMs: 500 };
+/** From one question to the next while the server is away, in milliseconds. */
+const AWAY = { initialMs: 400, maxMs: 700 };
 
 /** So many returns in a row are told at once; more, as of a server that is slow again and again, one in this time. */
 export const RETURNS_AT_ONCE = 10;
@@ -37,7 +37,7 @@ export class Pulse {
   readonly #options: PulseOptions;
   readonly #backoff: Backoff;
   #open = 0;
-  #asking = false;
+  #asking = 0;
   #cancel: (() => void) | undefined;
   #silent = false;
   #returnsLeft = RETURNS_AT_ONCE;
@@ -52,7 +52,7 @@ export class Pulse {
   /** An exchange with the server begins; it has ended when what this gives is called, once. */
   follow(): () => void {
     this.#open += 1;
-    if (this.#open === 1 && !this.#asking) this.#askAfter(this.#options.everyMs);
+    if (this.#open === 1 && this.#asking === 0) this.#askAfter(this.#options.everyMs);
     return () => {
       this.#open -= 1;
       if (this.#open === 0) this.#rest();
@@ -66,34 +66,49 @@ export class Pulse {
   }
 
   #askAfter(ms: number): void {
-    this.#cancel = this.#options.clock.after(ms, () => void this.#ask());
+    this.#cancel?.();
+    this.#cancel = this.#options.clock.after(ms, () => {
+      this.#cancel = undefined;
+      void this.#ask();
+    });
   }
 
   async #ask(): Promise<void> {
-    const { clock, ask, answerMs, everyMs, onReturn, random = Math.random } = this.#options;
+    const fresh = this.#silent;
+    // What was asked before the return has no answer: the next question does not wait for the end of this one.
+    if (fresh) this.#askAfter(this.#backoff.next());
+    this.#asking += 1;
+    const outcome = await this.#outcome(fresh);
+    this.#asking -= 1;
+    if (this.#open === 0) return this.#rest();
+    if (outcome === 'answered') this.#answered(fresh);
+    // Refused is no silence: who is refused knows.
+    else if (outcome === 'late' && !fresh) this.#silent = true;
+    if (this.#cancel === undefined) this.#askAfter(this.#backoff.next());
+  }
+
+  async #outcome(fresh: boolean): Promise<'answered' | 'late' | 'failed'> {
+    const { clock, ask, answerMs } = this.#options;
     const late = new AbortController();
     const cancel = clock.after(answerMs, () => late.abort(new Error(`no answer within ${answerMs} ms`)));
-    this.#asking = true;
-    let answered = true;
     try {
-      await abortable(ask(late.signal), late.signal);
+      await abortable(ask(fresh, late.signal), late.signal);
+      return 'answered';
     } catch {
-      answered = false;
+      return late.signal.aborted ? 'late' : 'failed';
     } finally {
       cancel();
-      this.#asking = false;
     }
-    if (this.#open === 0) return this.#rest();
-    if (!answered) {
-      // Refused is no silence: who is refused knows.
-      if (late.signal.aborted) this.#silent = true;
-      return this.#askAfter(this.#backoff.next());
-    }
-    const returned = this.#silent;
+  }
+
+  #answered(fresh: boolean): void {
+    const { everyMs, onReturn, random = Math.random } = this.#options;
+    // One of several questions of a silence that is over.
+    if (fresh && !this.#silent) return;
     this.#silent = false;
     this.#backoff.reset();
     this.#askAfter(everyMs * (1 + random() / 4));
-    if (returned && this.#mayTell()) onReturn();
+    if (fresh && this.#mayTell()) onReturn();
   }
 
   #mayTell(): boolean {
