@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { after, before, suite, test } from 'node:test';
 import type { HttpKubeClient } from '../../src/kube/http-client.ts';
 import { podLogs } from '../../src/kube/logs.ts';
@@ -10,6 +10,7 @@ import { conditionOf, objectsAt, textAt } from '../../src/local/kube-json.ts';
 import { isOn, nodeProcess } from '../../src/local/nodes.ts';
 import { powerOff } from '../../src/local/power-off.ts';
 import { powerOn } from '../../src/local/power-on.ts';
+import { runCommand } from '../../src/local/run-command.ts';
 import { servicesOf } from '../../src/local/services.ts';
 import { clusterStatus } from '../../src/local/status.ts';
 import { up } from '../../src/local/up.ts';
@@ -38,6 +39,9 @@ const SEND = `
   const send = () => addresses.forEach((a) => sockets[a.includes(':') ? 6 : 4].send(name, ${PORT}, a, () => undefined));
   setInterval(send, 5);
 `;
+
+/** A path in the node's own file system. */
+const inNode = (node: NodeLayout, path: string): string => `/proc/${nodeProcess(node)?.pid}/root${path}`;
 
 suite('nodes of a local cluster that go off and on', { skip }, () => {
   const layout = testLayout('off', 2);
@@ -69,12 +73,16 @@ suite('nodes of a local cluster that go off and on', { skip }, () => {
 
   /** Its addresses, when it runs since that many restarts. */
   const running = (name: string, restarts = 0): Promise<string[]> =>
-    waitFor(`pod ${name} to run`, async () => {
-      const json = await pod(name);
-      const restarted = objectsAt(json, 'status', 'containerStatuses').some((c) => c['restartCount'] === restarts);
-      if (!restarted || conditionOf(json, 'Ready')?.status !== 'True') return false;
-      return objectsAt(json, 'status', 'podIPs').map(({ ip }) => String(ip));
-    });
+    waitFor(
+      `pod ${name} to run`,
+      async () => {
+        const json = await pod(name);
+        const restarted = objectsAt(json, 'status', 'containerStatuses').some((c) => c['restartCount'] === restarts);
+        if (!restarted || conditionOf(json, 'Ready')?.status !== 'True') return false;
+        return objectsAt(json, 'status', 'podIPs').map(({ ip }) => String(ip));
+      },
+      { timeoutMs: 30_000 },
+    );
 
   async function logOf(name: string, previous = false): Promise<string> {
     let text = '';
@@ -106,6 +114,8 @@ suite('nodes of a local cluster that go off and on', { skip }, () => {
     for (const from of ['friend', 'foe']) await Promise.all([arrives('server', from), arrives('doomed', from)]);
 
     const first = nodeProcess(minion1);
+    await runCommand('ip', ['-netns', minion1.netns, 'link', 'add', 'mark', 'type', 'bridge']);
+    for (const file of ['/run/mark', '/etc/mark', '/var/lib/mark']) writeFileSync(inNode(minion1, file), '');
     await powerOff(layout, minion1, 'cut');
     assert.equal(isOn(minion1), false);
     assert.equal(existsSync(`/proc/${first?.pid}`), false);
@@ -119,7 +129,7 @@ suite('nodes of a local cluster that go off and on', { skip }, () => {
     const allowIncoming = { from: [{ pods: { segment: 'friend' } }] };
     const spec = { podSelector: { segment: 'server' }, allowIncoming };
     await client.create(DEMO_POLICIES, { metadata: { name: 'friends', namespace: NAMESPACE }, spec });
-    await waitFor('minion1 to be doubted', async () => (await readyOf(minion1)) === 'Unknown', { timeoutMs: 20_000 });
+    await waitFor('minion1 to be doubted', async () => (await readyOf(minion1)) === 'Unknown', { timeoutMs: 30_000 });
     assert.equal(conditionOf(await pod('server'), 'Ready')?.status, 'False');
 
     assert.deepEqual(await start(minion1), [minion1]);
@@ -127,8 +137,11 @@ suite('nodes of a local cluster that go off and on', { skip }, () => {
     const heard = await arrives('server', 'friend', 50);
     assert.doesNotMatch(heard, /foe/);
     assert.equal(await logOf('doomed-heir'), '');
-    const leases = readdirSync(`/proc/${nodeProcess(minion1)?.pid}/root/run/romana/leases`);
+    const leases = readdirSync(inNode(minion1, '/run/romana/leases'));
     assert.equal(leases.length, 2, leases.join(' '));
+    const kept = ['/run/mark', '/etc/mark', '/var/lib/mark'].filter((file) => existsSync(inNode(minion1, file)));
+    assert.deepEqual(kept, ['/var/lib/mark']);
+    assert.doesNotMatch(await runCommand('ip', ['-netns', minion1.netns, '-brief', 'link']), /^mark/m);
   });
 
   test('a node that is shut down ends its pods by SIGTERM, says that it goes, and boots as it was', async () => {
@@ -152,6 +165,8 @@ suite('nodes of a local cluster that go off and on', { skip }, () => {
     const before = length();
     await waitFor('more datagrams', () => length() > before);
     assert.deepEqual(await start(...layout.nodes), [master]);
+    // The API server had it Ready from before.
+    assert.ok(existsSync(inNode(master, '/etc/cni/net.d/10-romana.conflist')), 'the agent is at work');
     assert.doesNotMatch(await arrives('server', 'friend', 50), /foe/);
     assert.equal(textAt(objectsAt(await pod('server'), 'status', 'podIPs')[0], 'ip'), (await running('server', 2))[0]);
     await waitFor('all to be well', async () => (await clusterStatus(layout, client)).problems.length === 0);
