@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { DEFAULT_PLANS, decode } from '../../src/addr/plan.ts';
+import { PAGE_SIZE } from '../../src/kube/list-pages.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
+import { NAMESPACES } from '../../src/objects/resources.ts';
 import type { Fault } from '../support/misbehaving-proxy.ts';
 import { Rig } from '../support/rig.ts';
 import type { RigPod } from '../support/rig-pod.ts';
@@ -127,4 +129,79 @@ void describe('an API server that misbehaves', () => {
       assert.deepEqual(await ports(backend, late), ['open open']);
     });
   }
+
+  void test('an agent that starts while the API server is away leaves the kernel as it is, and catches up', async () => {
+    const [backend, near, far] = await makeTenant('restart');
+    const host = rig.host(0);
+    const state = host.state();
+    await misbehave({ do: 'refuse' })();
+    await host.stopAgent('SIGKILL');
+    host.launchAgent(rig.api.kubeconfig);
+    await waitFor('the agent to meet with the fault', () => host.log.includes('watch of the API server failed'));
+    assert.deepEqual(await ports(backend, near, far), ['open dropped', 'open dropped']);
+    assert.equal(host.state(), state);
+    await rig.policy('restart', 'pol1', opens(81));
+    await end(behave);
+    assert.deepEqual(await ports(backend, near, far), ['dropped open', 'dropped open']);
+  });
+
+  void test('a new list of everything, in pages, changes nothing where nothing differs', async () => {
+    await makeTenant('relist');
+    const many = PAGE_SIZE + 1;
+    const names = Array.from({ length: many }, (_, n) => `empty${n}`);
+    while (names.length > 0) await Promise.all(names.splice(0, 20).map((name) => rig.namespace(name)));
+    await rig.settled();
+    const relisted = 'romana_agent_listed_objects_total{resource="namespaces"}';
+    const pages = 'romana_agent_api_requests_total{verb="list",resource="namespaces"}';
+    const CHANGES = /^romana_agent_(?:nft_transactions|nft_errors|route_changes|connections_cut)_total/;
+    const read = async (): Promise<{ listed: number; pages: number; changes: [string, number][] }> => {
+      const metrics = await rig.host(0).metrics();
+      const changes = [...metrics].filter(([name]) => CHANGES.test(name));
+      return { listed: metrics.get(relisted) ?? 0, pages: metrics.get(pages) ?? 0, changes };
+    };
+    const earlier = await read();
+    await misbehave({ do: 'refuse with', status: 410, only: 'watches' })();
+    await waitFor('a new list', async () => (await read()).listed >= earlier.listed + many);
+    await end(behave);
+    const now = await read();
+    assert.deepEqual(now.changes, earlier.changes);
+    const count = (await rig.api.client.list(NAMESPACES)).items.length;
+    const lists = (now.listed - earlier.listed) / count;
+    assert.equal(now.pages - earlier.pages, lists * Math.ceil(count / PAGE_SIZE));
+  });
+
+  void test('R25: an object of a newer schema opens nothing, is counted, and hurts nobody else', async () => {
+    const [backend, near, far] = await makeTenant('newer');
+    await rig.policy('newer', 'pol2', opens(81));
+    await rig.settled();
+    const open = ['open open', 'open open'];
+    assert.deepEqual(await ports(backend, near, far), open);
+    const unreadable = async (): Promise<number | undefined> =>
+      (await rig.host(0).metrics()).get('romana_agent_unreadable_objects{resource="networkpolicys"}');
+    assert.equal(await unreadable(), 0);
+    const newer = ({ metadata, spec, ...rest }: Record<string, unknown>): unknown => {
+      const mine = (metadata as { name?: string }).name === 'pol2';
+      return {
+        ...rest,
+        metadata,
+        spec: mine ? { ...(spec as object), onlyOnSundays: true } : spec,
+        from: 'the future',
+      };
+    };
+    await misbehave({ do: 'rewrite', object: newer })();
+    // A watch goes on from where it ended: only what is written now is shown in its new form.
+    await rig.policy('newer', 'pol2', { ...opens(81), podSelector: { segment: 'backend', app: 'none' } });
+    await rig.policy('newer', 'pol2', opens(81));
+    await waitFor('the object to be met with', async () => (await unreadable()) === 1);
+    await rig.settled();
+    assert.deepEqual(await ports(backend, near, far), ['open dropped', 'open dropped']);
+    assert.match(rig.host(0).log, /newer\/pol2.*spec\.onlyOnSundays/);
+    await rig.policy('newer', 'pol1', { podSelector: {} });
+    await rig.settled();
+    assert.deepEqual(await ports(backend, near, far), ['dropped dropped', 'dropped dropped']);
+    await misbehave({ do: 'refuse with', status: 410, only: 'watches' })();
+    await end(behave);
+    await waitFor('a new list', async () => (await unreadable()) === 0);
+    assert.deepEqual(await ports(backend, near, far), ['dropped open', 'dropped open']);
+  });
 });
