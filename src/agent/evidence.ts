@@ -44,10 +44,18 @@ export class EvidenceFinder {
     });
   }
 
-  /** A look at one lease, with the pod as the API server has it; 'unknown' when that does not answer. */
+  /**
+   * A look at one lease, with the pod as the API server has it: 'unknown' when that does not answer, and when it does
+   * not matter, since nothing of the sandbox is there.
+   */
   async recheck(lease: Lease): Promise<Evidence> {
-    const pod = await this.#ask(lease);
-    return { link: this.#options.rtnl.link(lease.hostInterface) !== undefined, netns: netnsOf(lease), pod };
+    const { link, netns } = this.#inKernel(lease);
+    const pod = link || netns !== 'gone' ? await this.#ask(lease) : 'unknown';
+    return { ...this.#inKernel(lease), pod };
+  }
+
+  #inKernel(lease: Lease): Pick<Evidence, 'link' | 'netns'> {
+    return { link: this.#options.rtnl.link(lease.hostInterface) !== undefined, netns: netnsOf(lease) };
   }
 
   async #ask({ namespace, pod, uid }: Lease): Promise<Evidence['pod']> {

@@ -44,6 +44,7 @@ export function command(): Command {
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
       const chain = readChain(options.cniChain);
+      const collectMs = readSeconds('--collect-every', options.collectEvery) * 1_000;
       const { log, signal } = startDaemon('agent', options.logLevel);
       const { client } = await connect(options);
       await runAgent({
@@ -58,7 +59,7 @@ export function command(): Command {
           configurationDirectory: '/etc/cni/net.d',
         },
         ...(chain === undefined ? {} : { chain }),
-        collectMs: Number(options.collectEvery) * 1_000,
+        collectMs,
         port: Number(options.port),
         clock: systemClock,
         log,
@@ -74,4 +75,11 @@ function readChain(words: string | undefined): Chain | undefined {
   const chain = parseChain(words.trimStart().startsWith('[') ? words : readFileSync(words, 'utf8'));
   if (!chain.ok) throw new Error(`--cni-chain: ${chain.error}`);
   return chain.value;
+}
+
+/** @throws Error when it is no time to wait. */
+function readSeconds(option: string, words: string): number {
+  const seconds = Number(words);
+  if (seconds >= 0.1 && seconds <= 86_400) return seconds;
+  throw new Error(`${option} must be a number of seconds from 0.1 to 86400, found ${JSON.stringify(words)}`);
 }

@@ -170,6 +170,10 @@ test('parseRequest says what is wrong with a value nested deeper than the stack'
   const deep = '['.repeat(200_000) + ']'.repeat(200_000);
   const found = parseRequest(bytesOf({ CNI_COMMAND: 'ADD' }, `{"cniVersion":${deep}}`));
   assert.equal(!found.ok && found.error.error.code, 1);
+  const result = parseRequest(
+    bytesOf({ CNI_COMMAND: 'ADD', ...ENV }, `{"cniVersion":"1.1.0","name":"romana","prevResult":{"ips":${deep}}}`),
+  );
+  assert.equal(!result.ok && result.error.error.code, 6, 'it would be handed on, and cannot be written');
 });
 
 test('parseRequest never throws, whatever the bytes', () => {

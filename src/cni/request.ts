@@ -62,6 +62,8 @@ type Outcome<T> = Result<T, CniError>;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}$/;
 // Linux' IFNAMSIZ is 16 with the closing NUL; dev_valid_name() refuses '/', ':' and white space.
 const IFNAME = /^[^\s/:]{1,15}$/u;
+/** How deep a result may be nested, which is handed on: results of the spec have 4 levels. */
+const MAX_RESULT_DEPTH = 32;
 const VERSION_TEXT = /^[0-9a-zA-Z.+-]{1,32}$/;
 
 /**
@@ -137,6 +139,9 @@ function parseAdd(common: Common, variables: Variables, config: Json): Outcome<C
   const previous = config['prevResult'];
   if (previous !== undefined && !isObject(previous)) {
     return err(cniError('invalidConfiguration', `prevResult must be a result of ADD, found ${quote(previous)}`));
+  }
+  if (!isWithin(MAX_RESULT_DEPTH, previous)) {
+    return err(cniError('decodingFailure', `prevResult is nested deeper than ${MAX_RESULT_DEPTH} levels`));
   }
   return ok({ ...common, command: 'ADD', attachment: attachment.value, netns: netns.value, pod: pod.value, previous });
 }
@@ -241,6 +246,12 @@ function refuse(cniVersion: string, error: CniError): Result<never, Refused> {
 
 function isObject(json: unknown): json is Json {
   return typeof json === 'object' && json !== null && !Array.isArray(json);
+}
+
+/** Whether `value` has at most `levels` of objects and lists in each other. */
+function isWithin(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return levels > 0 && Object.values(value).every((part) => isWithin(levels - 1, part));
 }
 
 /** What was found, short enough for a message; never all of a value that may be nested deeper than the stack. */
