@@ -167,5 +167,13 @@ void test('Reconciler puts back a table that others changed as it was left, even
   await reconciler.settled();
   assert.equal(nft.list('romana'), whole);
   assert.deepEqual(repaired, ['nft'], 'nobody is named for what may not have been');
+  const count = nft.transactions.length;
+  reconciler.tableChanged(undefined);
+  await reconciler.settled();
+  assert.equal(nft.transactions.length, count, 'putting it may be what was too much to hear');
+  nft.run('delete table inet romana');
+  reconciler.tableChanged('nft');
+  await reconciler.settled();
+  assert.equal(nft.list('romana'), whole);
   await reconciler.stop();
 });

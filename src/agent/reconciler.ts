@@ -32,6 +32,12 @@ export interface ReconcilerOptions {
 /** Between two attempts at routes that the kernel refuses, in milliseconds; what may help is heard of at once anyway. */
 const ROUTES_RETRY = { initialMs: 50, maxMs: 1_000 };
 
+/**
+ * Putting a table of more than 10,000 elements is by itself more than the kernel can tell of (measured on Linux 6.18):
+ * for so long, in milliseconds, after it was put for that reason, it is not put again for it.
+ */
+const LOSS_MS = 2_000;
+
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -50,6 +56,8 @@ export class Reconciler {
   #inForce: { readonly ruleset: Ruleset; readonly snapshot: Snapshot } | undefined;
   /** Who has changed our table behind our back, until it is put back; '' is anybody. */
   #changedBy: string | undefined;
+  /** When the table was put back last because changes may not have been heard. */
+  #putForLossAt = -Infinity;
   readonly #routesBackoff = new Backoff(ROUTES_RETRY);
   /** What the kernel said of routes that it refused last, '' when it took all. */
   #routesRefused = '';
@@ -86,6 +94,8 @@ export class Reconciler {
    * @param by the name of the process; undefined when only that it may have been changed is known.
    */
   tableChanged(by: string | undefined): void {
+    const sinceLoss = this.#options.clock.now() - this.#putForLossAt;
+    if (by === undefined && sinceLoss >= 0 && sinceLoss < LOSS_MS) return;
     this.#changedBy ??= by ?? '';
     this.#runner.markDirty();
   }
@@ -134,6 +144,7 @@ export class Reconciler {
     const by = this.#changedBy;
     if (by === undefined || this.#inForce === undefined) return;
     this.#replace(this.#inForce.ruleset);
+    if (by === '') this.#putForLossAt = this.#options.clock.now();
     // What was let in meanwhile is not to stay.
     this.#revocationDue = true;
     if (by === '') return;

@@ -61,13 +61,17 @@ test('TableMonitor tells of each transaction of others in the table, by its proc
   );
 });
 
+/** A table whose making is more than the kernel can tell of: it says ENOBUFS to all who listen. */
+function manyElements(table: string): string {
+  const elements = Array.from({ length: 20_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`).join(', ');
+  return `table inet ${table} { set s { type ipv4_addr; elements = { ${elements} }; } ; }\n`;
+}
+
 test('TableMonitor says so when more happened than it could hear, and hears on', async (t) => {
   const ns = netnsOf(t);
   const heard = tableMonitor(t, ns);
-  const elements = Array.from({ length: 20_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`).join(', ');
-  const input = `table inet other { set s { type ipv4_addr; elements = { ${elements} }; } ; }\n`;
   // Nobody reads meanwhile.
-  execFileSync('ip', ['netns', 'exec', ns.name, 'nft', '-f', '-'], { input });
+  execFileSync('ip', ['netns', 'exec', ns.name, 'nft', '-f', '-'], { input: manyElements('other') });
   await waitFor('the monitor to say so', () => heard.includes('anything'));
   await ns.run(['nft', 'table inet romana']);
   await waitFor('the next change', () => heard.at(-1) === 'nft true');
