@@ -107,7 +107,9 @@ chain forward {
 	comment "policy, for the first packet of each connection"
 	type filter hook forward priority filter; policy accept;
 	ct mark & 0x10000000 != 0 drop
-	ct state established,related accept
+	ct state established accept
+	iifname "roma*" icmp type { destination-unreachable, source-quench, time-exceeded, parameter-problem } goto errors4
+	ct state related accept
 	iifname "roma*" tcp flags & (fin | syn | rst | ack) != syn drop
 	oifname "roma*" tcp flags & (fin | syn | rst | ack) != syn drop
 	oifname "roma*" oifname . ip daddr != @endpoints4 drop

@@ -62,6 +62,12 @@ export function addForward(builder: RulesetBuilder, input: ForwardInput): readon
       builder.verdicts(`${direction}${family}`, family, maps[direction][family], comment);
     }
   }
+  for (const family of families) {
+    builder.chain(`errors${family}`, {
+      comment: 'a pod complains of its own connections only',
+      rules: errorRules(family),
+    });
+  }
   builder.chain('forward', {
     hook: { type: 'filter', hook: 'forward', priority: 'filter' },
     comment: 'policy, for the first packet of each connection',
@@ -74,7 +80,9 @@ function forwardRules(families: readonly Family[]): string[] {
   const notPlainSyn = 'tcp flags & (fin | syn | rst | ack) != syn drop';
   return [
     `ct mark & 0x${REVOKED_MARK.toString(16)} != 0 drop`,
-    'ct state established,related accept',
+    'ct state established accept',
+    ...families.map((f) => `iifname "${INTERFACE_PREFIX}*" ${WORDS[f].errors} goto errors${f}`),
+    'ct state related accept',
     `iifname "${INTERFACE_PREFIX}*" ${notPlainSyn}`,
     `oifname "${INTERFACE_PREFIX}*" ${notPlainSyn}`,
     // A veth that is not known yet is sent nothing.
@@ -82,6 +90,21 @@ function forwardRules(families: readonly Family[]): string[] {
     'iifname . oifname @self accept',
     ...families.map((f) => `${WORDS[f].ip} saddr vmap @egress${f}`),
     ...families.map((f) => `${WORDS[f].ip} daddr vmap @ingress${f}`),
+  ];
+}
+
+/**
+ * An ICMP error is related to the connection that it quotes, whoever sends it, so that it would pass without policy.
+ * From a pod it must be about a connection of the pod's own: who began it or who answers (after DNAT) is behind the
+ * interface that the error comes by. One about a connection that this host does not know is dropped as well, or
+ * the host of who is told, where it is known, would take it for related.
+ */
+function errorRules(family: Family): string[] {
+  const { ip } = WORDS[family];
+  return [
+    `iifname . ct reply ${ip} saddr @endpoints${family} ct state related accept`,
+    `iifname . ct original ${ip} saddr @endpoints${family} ct state related accept`,
+    'drop',
   ];
 }
 

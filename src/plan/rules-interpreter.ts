@@ -18,7 +18,7 @@ type Verdict = 'accept' | 'drop';
 
 /**
  * What the forward chain of a planned ruleset does with a first packet, for tests: it reads the forms of rules that
- * the plan writes, no others (an unknown one throws). Every packet is a plain SYN without marks.
+ * the plan writes, no others (an unknown one throws). Every packet is a plain SYN or no error, without marks.
  */
 export function forwardVerdict(ruleset: Ruleset, packet: FirstPacket): Verdict {
   return runChain(ruleset, 'forward', packet) ?? 'accept';
@@ -35,17 +35,18 @@ function runChain(ruleset: Ruleset, name: string, packet: FirstPacket): Verdict 
       if (verdict !== undefined) return verdict;
       continue;
     }
-    const [, conditions = '', action = ''] = /^(.*?) ?(accept|drop|return)$/.exec(rule) ?? fail(rule);
+    const [, conditions = '', action = ''] = /^(.*?) ?(accept|drop|return|goto \S+)$/.exec(rule) ?? fail(rule);
     if (!conditionsHold(ruleset, conditions, packet)) continue;
     if (action === 'return') return undefined;
-    return action as Verdict;
+    if (action !== 'accept' && action !== 'drop') fail(rule);
+    return action;
   }
   return undefined;
 }
 
 const FIELD = /(?:iifname|oifname|ip6? [sd]addr(?: & \S+)?|meta l4proto|th dport)/.source;
 const CONDITION = new RegExp(
-  `^(${FIELD}(?: \\. ${FIELD})*) (!= |== )?(@[\\w.-]+|\\{ [^}]* \\}|"[^"]*")|^(ct (?:mark|state) .*|tcp flags .*)$`,
+  `^(${FIELD}(?: \\. ${FIELD})*) (!= |== )?(@[\\w.-]+|\\{ [^}]* \\}|"[^"]*")|^(ct (?:mark|state) .*|tcp flags .*|icmp(?:v6)? type .*)$`,
 );
 
 function conditionsHold(ruleset: Ruleset, text: string, packet: FirstPacket): boolean {
@@ -56,7 +57,7 @@ function conditionsHold(ruleset: Ruleset, text: string, packet: FirstPacket): bo
     const value = valueOf(expression ?? '', packet);
     if (value === undefined || holds(ruleset, set ?? '', value) === (relation === '!= ')) return false;
     rest = rest.slice(all.length).trimStart();
-    if (rest.startsWith('tcp flags')) return false;
+    if (/^(?:tcp flags|icmp)/.test(rest)) return false;
   }
   return true;
 }

@@ -7,9 +7,17 @@ export const TABLE = 'romana';
 
 /** The words that differ between the families in nft(8). */
 export const WORDS = {
-  4: { ip: 'ip', type: 'ipv4_addr' },
-  6: { ip: 'ip6', type: 'ipv6_addr' },
-} as const satisfies Record<Family, { ip: string; type: string }>;
+  4: {
+    ip: 'ip',
+    type: 'ipv4_addr',
+    errors: 'icmp type { destination-unreachable, source-quench, time-exceeded, parameter-problem }',
+  },
+  6: {
+    ip: 'ip6',
+    type: 'ipv6_addr',
+    errors: 'icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }',
+  },
+} as const satisfies Record<Family, { ip: string; type: string; errors: string }>;
 
 /** Collects the sets and chains of one ruleset. A name is given out once; twice is a bug. */
 export class RulesetBuilder {

@@ -78,6 +78,11 @@ export class AttackField {
     }
   }
 
+  /** Those who are attacked: the targets and the victims. */
+  get pods(): readonly RigPod[] {
+    return [...this.#pods.values()];
+  }
+
   /** A pod that sends frames. */
   sender(pod: RigPod): Sender {
     const known = this.#senders.get(pod);
