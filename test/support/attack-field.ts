@@ -150,13 +150,15 @@ function allowed(from: Sender, dst: string, name: string, index: number): Buffer
   return datagram(from, { src: from.addresses[index] ?? '', dst, dport: CONTROL_PORT }, markOf(`${name}.${index}`));
 }
 
-function markOf(name: string): Buffer {
+/** What names a packet in its data. */
+export function markOf(name: string): Buffer {
   const text = `<attack:${name}>`;
   if (text.length > MARK_BYTES) throw new RangeError(`the name "${name}" is too long for a mark`);
   return Buffer.from(text.padEnd(MARK_BYTES));
 }
 
-function marksOf(bytes: Buffer): string[] {
+/** The names of the marked packets in a frame, also of those that it quotes. */
+export function marksOf(bytes: Buffer): string[] {
   return Array.from(bytes.toString('latin1').matchAll(/<attack:([^>]*)>/g), (match) => match[1] ?? '');
 }
 
