@@ -66,6 +66,8 @@ void describe('machines that are no pods', () => {
     return (await field.arrived(by, attacks)).filter((each) => !each.startsWith('fabric: '));
   }
 
+  const unassigned: Sources = (family) => ({ 'bits of a victim': onNoHost(field.victims[1].address(family)) });
+
   /** The victim of a host, and what could be another one. */
   const victimOf =
     (index: 0 | 1): Sources =>
@@ -75,8 +77,7 @@ void describe('machines that are no pods', () => {
     };
 
   void test("R32: a machine with a victim's bits, but in the range of no host, gets nowhere", async () => {
-    const bits: Sources = (family) => ({ 'bits of a victim': onNoHost(field.victims[1].address(family)) });
-    for (const by of senders) assert.deepEqual(await reached(by, bits), []);
+    for (const by of senders) assert.deepEqual(await reached(by, unassigned), []);
   });
 
   void test("R31: a source in a host's own range gets no further than to that host", async () => {
