@@ -261,5 +261,8 @@ void test('HttpKubeClient.raw gives JSON as a value and all else as text', async
   assert.deepEqual(await client.raw('GET', '/x?y=z'), { a: 1 });
   assert.equal(await client.raw('GET', '/readyz'), 'ok');
   await assert.rejects(client.raw('GET', '/none'), isNotFound);
-  assert.deepEqual([...client.traffic.all()], [{ verb: 'raw', resource: '', requests: 3, receivedBytes: 9 }]);
+  assert.deepEqual(
+    [...client.traffic.all()].filter(({ requests }) => requests > 0),
+    [{ verb: 'raw', resource: '', requests: 3, receivedBytes: 9 }],
+  );
 });

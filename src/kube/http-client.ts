@@ -15,11 +15,13 @@ import {
   type WatchEvent,
   type WatchOptions,
 } from './client.ts';
-import { authorization, tlsOptions, type Connection } from './connection.ts';
+import { authorization, type Connection } from './connection.ts';
+import { httpAgent } from './http-agent.ts';
 import { asRecord, identityOf } from './json.ts';
 import { lines } from './lines.ts';
 import { listPages, PAGE_SIZE } from './list-pages.ts';
 import { Pulse } from './pulse.ts';
+import { PulseConnection } from './pulse-connection.ts';
 import { collectionPath, objectPath, queryText, selectionQuery } from './paths.ts';
 import { errorOfResponse, errorOfStatus } from './status.ts';
 import { Traffic, type Usage } from './traffic.ts';
@@ -60,10 +62,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
 };
 
 /** Connections to the server at once, each watch holds one; idle ones are closed after 4 s. */
-const POOL = { connections: 256, keepAliveTimeout: 4_000 };
-
-/** The connection of the pulse, which lives from one question to the next. */
-const PULSE_POOL = { connections: 1, keepAliveTimeout: 60_000 };
+const POOL = { connections: 256, keepMs: 4_000 };
 
 interface Request {
   readonly usage: Usage;
@@ -77,34 +76,6 @@ interface Request {
 /** A request whose whole answer is bounded in time. */
 type Bounded = Omit<Request, 'idleMs'>;
 
-/** Ends connections whose other side is gone without a word within about 5 s, by the kernel's keep-alive probes. */
-const KEEP_ALIVE = { idleMs: 2_000, intervalMs: 1_000, probes: 3 };
-
-/** What every API server answers to everybody without work, so that nothing but its silence makes it late. */
-const PULSE_PATH = '/version';
-
-/** @param bounds how many connections there may be, and how long an idle one is kept, in milliseconds */
-async function makeAgent(
-  connection: Connection,
-  limits: HttpLimits,
-  { connections, keepAliveTimeout }: { readonly connections: number; readonly keepAliveTimeout: number },
-): Promise<Agent> {
-  // The import costs 55 ms, which commands that ask no server should not pay.
-  const { Agent, buildConnector } = await import('undici');
-  const connect = buildConnector({ ...tlsOptions(connection), timeout: limits.connectMs, allowH2: false });
-  return new Agent({
-    connections,
-    keepAliveTimeout,
-    headersTimeout: limits.headMs,
-    connect: (options, callback) =>
-      connect(options, (error, socket) => {
-        if (error !== null) return callback(error, null);
-        socket.setKeepAlive(true, KEEP_ALIVE.idleMs, KEEP_ALIVE.intervalMs, KEEP_ALIVE.probes);
-        return callback(null, socket);
-      }),
-  });
-}
-
 /** A Kubernetes API server over HTTP/1.1: requests share kept-alive connections, each watch has its own. */
 export class HttpKubeClient implements KubeClient {
   readonly connection: Connection;
@@ -114,17 +85,16 @@ export class HttpKubeClient implements KubeClient {
   readonly #prefix: string;
   readonly #origin: string;
   readonly #pulse: Pulse;
+  readonly #pulseConnection: PulseConnection;
   #agent: Promise<Agent> | undefined;
-  /** The one whose connection has answered last, and all that are in use. */
-  #pulseAgent: Agent | undefined;
-  readonly #pulseAgents = new Set<Agent>();
 
   /** @throws Error if the connection's server is no http or https URL. */
   constructor(connection: Connection, limits: Partial<HttpLimits> = {}, clock: Clock = systemClock) {
     this.connection = connection;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#pulseConnection = new PulseConnection(connection, this.#limits, this.traffic.of('pulse'));
     this.#pulse = new Pulse({
-      ask: (fresh, signal) => this.#askForPulse(fresh, signal),
+      ask: (fresh, signal) => this.#pulseConnection.ask(fresh, signal),
       onReturn: () => this.#startAfresh(),
       everyMs: this.#limits.pulseMs,
       answerMs: this.#limits.pulseAnswerMs,
@@ -144,7 +114,7 @@ export class HttpKubeClient implements KubeClient {
   async close(): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
-    for (const each of this.#pulseAgents) this.#dropPulseAgent(each);
+    this.#pulseConnection.close();
     await (await agent)?.destroy();
   }
 
@@ -274,35 +244,6 @@ export class HttpKubeClient implements KubeClient {
     return errorOfResponse(what, response.statusCode, response.headers['retry-after'], body.toString());
   }
 
-  /** Whatever the answer is, a refusal included: somebody is there. */
-  async #askForPulse(fresh: boolean, signal: AbortSignal): Promise<void> {
-    const usage = this.traffic.of('pulse');
-    const kept = fresh ? undefined : this.#pulseAgent;
-    const agent = kept ?? (await makeAgent(this.connection, this.#limits, PULSE_POOL));
-    this.#pulseAgents.add(agent);
-    // A request whose connection is not made yet does not end by its signal.
-    signal.addEventListener('abort', () => this.#dropPulseAgent(agent));
-    const auth = await authorization(this.connection);
-    const headers = { 'user-agent': 'romana', ...(auth === undefined ? {} : { authorization: auth }) };
-    usage.requests += 1;
-    const path = this.#prefix + PULSE_PATH;
-    try {
-      const { body } = await agent.request({ origin: this.#origin, path, method: 'GET', headers });
-      for await (const chunk of body as AsyncIterable<Uint8Array>) usage.receivedBytes += chunk.length;
-    } catch (error) {
-      this.#dropPulseAgent(agent);
-      throw error;
-    }
-    if (this.#pulseAgent !== undefined && this.#pulseAgent !== agent) this.#dropPulseAgent(this.#pulseAgent);
-    this.#pulseAgent = agent;
-  }
-
-  #dropPulseAgent(agent: Agent): void {
-    if (this.#pulseAgent === agent) this.#pulseAgent = undefined;
-    this.#pulseAgents.delete(agent);
-    void agent.destroy();
-  }
-
   /** Ends whatever is under way, on connections that may be dead; what follows makes new ones. */
   #startAfresh(): void {
     const agent = this.#agent;
@@ -313,7 +254,7 @@ export class HttpKubeClient implements KubeClient {
 
   /** Sends one request, once more with a fresh token if the server refuses the one that it was sent with. */
   async #send(method: string, path: string, request: Request): Promise<Dispatcher.ResponseData> {
-    this.#agent ??= makeAgent(this.connection, this.#limits, POOL);
+    this.#agent ??= httpAgent(this.connection, { ...this.#limits, ...POOL });
     const agent = await this.#agent;
     for (let attempt = 0; ; attempt += 1) {
       const auth = await authorization(this.connection, attempt > 0);

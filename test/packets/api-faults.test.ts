@@ -28,6 +28,12 @@ function segmentOf(pod: RigPod): object {
   return { host, tenant, segment, pool };
 }
 
+/** Any object with a field that nobody knows, and a policy `pol2` that has one where it may matter. */
+function newerSchema({ metadata, spec, ...rest }: Record<string, unknown>): unknown {
+  const mine = (metadata as { name?: string }).name === 'pol2';
+  return { ...rest, metadata, spec: mine ? { ...(spec as object), onlyOnSundays: true } : spec, from: 'the future' };
+}
+
 void describe('an API server that misbehaves', () => {
   let rig: Rig;
   before(async () => {
@@ -179,16 +185,7 @@ void describe('an API server that misbehaves', () => {
     const unreadable = async (): Promise<number | undefined> =>
       (await rig.host(0).metrics()).get('romana_agent_unreadable_objects{resource="networkpolicys"}');
     assert.equal(await unreadable(), 0);
-    const newer = ({ metadata, spec, ...rest }: Record<string, unknown>): unknown => {
-      const mine = (metadata as { name?: string }).name === 'pol2';
-      return {
-        ...rest,
-        metadata,
-        spec: mine ? { ...(spec as object), onlyOnSundays: true } : spec,
-        from: 'the future',
-      };
-    };
-    await misbehave({ do: 'rewrite', object: newer })();
+    await misbehave({ do: 'rewrite', object: newerSchema })();
     // A watch goes on from where it ended: only what is written now is shown in its new form.
     await rig.policy('newer', 'pol2', { ...opens(81), podSelector: { segment: 'backend', app: 'none' } });
     await rig.policy('newer', 'pol2', opens(81));
