@@ -63,7 +63,7 @@ function bench(...pods: readonly string[]): Bench {
     logged: [],
     failing: false,
     collector: new Collector({
-      leases: { withState: () => made.leases },
+      leases: { withState: () => made.leases, damaged: () => [] },
       evidence: {
         look: () => {
           if (made.failing) throw new Error('ENOBUFS');

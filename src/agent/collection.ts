@@ -21,7 +21,7 @@ export const COLLECT_MS = 60_000;
 
 /** What a collector stands on. */
 export interface CollectorOptions {
-  readonly leases: Pick<LeaseStore, 'withState'>;
+  readonly leases: Pick<LeaseStore, 'withState' | 'damaged'>;
   readonly evidence: Pick<EvidenceFinder, 'look' | 'recheck'>;
   readonly network: Pick<PodNetwork, 'free'>;
   /** From one look to the next, in milliseconds. */
@@ -72,7 +72,9 @@ export class Collector {
   /** One look, which frees what the last one found abandoned too. The signal ends the wait for that. */
   async look(signal: AbortSignal): Promise<void> {
     const evidenceOf = this.#options.evidence.look();
-    const abandoned = this.#options.leases.withState('active').filter((lease) => isAbandoned(evidenceOf(lease)));
+    const { leases } = this.#options;
+    const known = [...leases.withState('active'), ...leases.damaged().flatMap(({ lease }) => lease ?? [])];
+    const abandoned = known.filter((lease) => isAbandoned(evidenceOf(lease)));
     const before = this.#suspects;
     this.#suspects = new Set(abandoned);
     await Promise.all(abandoned.filter((lease) => before.has(lease)).map((lease) => this.#free(lease, signal)));

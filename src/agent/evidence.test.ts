@@ -112,6 +112,9 @@ test('EvidenceFinder.recheck asks the API server, unless nothing of the sandbox 
     assert.equal(await pod(), 'unknown');
   }
   assert.equal(it.asked, 5);
+  const { origin: _, ...rest } = it.lease;
+  assert.equal((await it.finder.recheck({ ...rest, uid: '', pod: '' })).pod, 'gone', 'a lease that could not be read');
+  assert.equal(it.asked, 5);
   rmSync(it.path);
   assert.deepEqual(await it.finder.recheck(it.lease), { link: false, netns: 'gone', pod: 'unknown' });
   assert.equal(it.asked, 5);

@@ -59,6 +59,7 @@ export class EvidenceFinder {
   }
 
   async #ask({ namespace, pod, uid }: Lease): Promise<Evidence['pod']> {
+    if (uid === '') return 'gone'; // nobody can say whose the lease was
     try {
       const parsed = parsePod(await this.#options.client.get(PODS, pod, namespace));
       return parsed.ok ? stateOf(parsed.value, uid) : 'unknown';

@@ -11,6 +11,18 @@ const SUFFIX = '.json';
 /** What is put behind the name of a file that cannot be read, which is kept for people to look at. */
 const DAMAGED = '.damaged';
 
+/** What is not known of a lease that cannot be read. */
+const UNKNOWN = {
+  uid: '',
+  namespace: '',
+  pod: '',
+  containerId: '',
+  ifname: '',
+  segment: null,
+  hostMac: '',
+  podMac: '',
+} as const;
+
 /** A lease as the store keeps it. */
 export interface StoredLease {
   readonly lease: Lease;
@@ -25,6 +37,8 @@ export interface DamagedLease {
   readonly hostInterface: string | undefined;
   readonly addresses: readonly Address[];
   readonly reason: string;
+  /** As much of the lease as is known, which is enough to take it away; undefined without the interface. */
+  readonly lease: Lease | undefined;
 }
 
 /**
@@ -125,7 +139,8 @@ export class LeaseStore {
     if (kept !== path) renameSync(path, kept);
     const hostInterface = isHostInterfaceName(key) ? key : undefined;
     const damaged = { path: kept, hostInterface, addresses: addressesIn(text), reason };
-    this.#damaged.set(key, damaged);
+    const lease = hostInterface === undefined ? undefined : { ...UNKNOWN, hostInterface, addresses: damaged.addresses };
+    this.#damaged.set(key, { ...damaged, lease });
     this.#log.error(damaged, 'could not read the file of a lease; it is kept aside and its addresses stay taken');
   }
 }

@@ -301,18 +301,23 @@ test('PodNetwork.stop leaves what cannot leave yet on file for the next agent', 
   assertNothingLeft(it);
 });
 
-test('PodNetwork.del takes away an attachment whose lease cannot be read, and frees its addresses only then', async (t) => {
-  const old = podNetworkRig(t);
-  assert.ok((await old.network.add(request(), never)).ok);
-  const [lease] = old.leases.list();
-  assert.ok(lease !== undefined);
-  const text = leaseFileText(lease, 'active');
-  writeFileSync(join(old.directory, `${name()}.json`), text.slice(0, text.indexOf('hostMac')));
-  const it = podNetworkRig(t, { directory: old.directory });
-  it.datapath.links.set(name(), 'up');
-  it.network.restore();
-  assert.deepEqual(it.book.taken(), FIRST);
-  assert.ok((await it.network.del(request().attachment, never)).ok);
-  await it.network.settled();
-  assertNothingLeft(it);
-});
+for (const how of ['del', 'free'] as const) {
+  test(`PodNetwork.${how} takes away an attachment whose lease cannot be read, and frees its addresses only then`, async (t) => {
+    const old = podNetworkRig(t);
+    assert.ok((await old.network.add(request(), never)).ok);
+    const [lease] = old.leases.list();
+    assert.ok(lease !== undefined);
+    const text = leaseFileText(lease, 'active');
+    writeFileSync(join(old.directory, `${name()}.json`), text.slice(0, text.indexOf('hostMac')));
+    const it = podNetworkRig(t, { directory: old.directory });
+    it.datapath.links.set(name(), 'up');
+    it.network.restore();
+    assert.deepEqual(it.book.taken(), FIRST);
+    const left = it.leases.damaged()[0]?.lease ?? assert.fail('no damaged lease');
+    const gone =
+      how === 'del' ? it.network.del(request().attachment, never) : it.network.free(left, async () => true, never);
+    assert.ok((await gone).ok);
+    await it.network.settled();
+    assertNothingLeft(it);
+  });
+}

@@ -136,7 +136,7 @@ export class PodNetwork {
     const key = hostInterfaceName(attachment);
     this.#adding.get(key)?.abort(new CniFailure(cniError('tryAgainLater', 'DEL came before ADD was done')));
     return await this.#perform(key, async () => {
-      const lease = this.#options.leases.get(key)?.lease ?? this.#damagedLease(attachment, key);
+      const lease = this.#onFile(key);
       if (lease === undefined) return ok(undefined);
       try {
         await abortable(this.#releases.begin(lease).detached, signal);
@@ -189,10 +189,9 @@ export class PodNetwork {
    * @returns whether it was taken off.
    */
   async free(lease: Lease, isStale: () => Promise<boolean>, signal: AbortSignal): Promise<Result<boolean, CniError>> {
-    const { leases } = this.#options;
     return await this.#perform(lease.hostInterface, async () => {
       try {
-        const isThere = (): boolean => leases.get(lease.hostInterface)?.lease === lease;
+        const isThere = (): boolean => this.#onFile(lease.hostInterface) === lease;
         if (!isThere() || !(await isStale()) || !isThere()) return ok(false);
         await abortable(this.#releases.begin(lease).detached, signal);
         return ok(true);
@@ -296,13 +295,11 @@ export class PodNetwork {
     return err(cniError('internal', what, problems.join('; ')));
   }
 
-  /** What is left of a lease whose file cannot be read: enough to take it away. */
-  #damagedLease({ containerId, ifname }: Attachment, hostInterface: string): Lease | undefined {
-    const damaged = this.#options.leases.damaged().find((item) => item.hostInterface === hostInterface);
-    if (damaged === undefined) return undefined;
-    const unknown = { uid: '', namespace: '', pod: '', segment: null };
-    const macs = attachmentMacs({ containerId, ifname });
-    return { ...unknown, ...macs, containerId, ifname, hostInterface, addresses: damaged.addresses };
+  /** The lease behind an interface, in any state, or what is left of one whose file cannot be read. */
+  #onFile(hostInterface: string): Lease | undefined {
+    const { leases } = this.#options;
+    const damaged = leases.damaged().find((item) => item.hostInterface === hostInterface);
+    return leases.get(hostInterface)?.lease ?? damaged?.lease;
   }
 
   #result(lease: Lease, netns: string): CniResult {

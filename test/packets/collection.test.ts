@@ -103,6 +103,21 @@ void describe('collection', () => {
     for (const trace of cut.addresses) assert.ok(!state.includes(trace), `${trace} in ${state}`);
     for (const pod of [silent, forced]) assert.equal(await rig.reach(host, pod, 'tcp', 80), 'open', pod.name);
   });
+
+  void test('R16: the agent frees what it cannot read any more and nobody uses', async (t) => {
+    const sandbox = TestNetns.create('torn');
+    t.after(() => sandbox[Symbol.asyncDispose]());
+    const pod = await rig.newPod({ namespace: NAMESPACE, name: 'torn', sandbox });
+    await pod.add();
+    const lease = leaseOf(host, pod) ?? assert.fail('no lease');
+    await host.stopAgent();
+    writeFileSync(lease.file, lease.text.slice(0, lease.text.indexOf('"hostMac"')));
+    await host.startAgent(rig.api.kubeconfig, ['--collect-every', '0.2']);
+    t.after(() => restartAgent());
+    assert.deepEqual(readdirSync(host.path(LEASES)), [`${lease.lease.hostInterface}.json.damaged`]);
+    await sandbox[Symbol.asyncDispose]();
+    await waitFor('the file to go', () => readdirSync(host.path(LEASES)).length === 0);
+  });
 });
 
 void describe('a host whose addresses come to an end', () => {
