@@ -11,6 +11,9 @@ export interface Change {
   readonly after: object | undefined;
 }
 
+/** What a store held at one time, by collection and key. */
+export type Backup = ReadonlyMap<string, ReadonlyMap<string, object>>;
+
 function refuse(status: number, reason: string, message: string): never {
   throw new ApiError({ status, reason, message });
 }
@@ -104,6 +107,19 @@ export class FakeStore {
   compact(): void {
     this.#oldest = this.#version;
     this.#changes = [];
+  }
+
+  /** All objects, for `restore`. */
+  backup(): Backup {
+    return new Map([...this.#collections].map(([name, objects]) => [name, new Map(objects)]));
+  }
+
+  /** Puts all objects back as they were; versions go on from now, and nobody can watch from an older one. */
+  restore(backup: Backup): void {
+    this.#collections.clear();
+    for (const [name, objects] of backup) this.#collections.set(name, new Map(objects));
+    this.#version += 1;
+    this.compact();
   }
 
   /** Calls `listener` after each change until the returned function is called. */
