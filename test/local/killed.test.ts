@@ -14,6 +14,9 @@ import { CHECKOUT, peopleClient } from './test-cluster.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root';
 
+/** Calls that are under way. */
+const calls = new Set<ChildProcess>();
+
 /** Calls the program; it leads a process group of its own, as from a shell. */
 function romana(...words: readonly string[]): ChildProcess & { readonly said: () => string } {
   const child = spawn(`${CHECKOUT}/bin/romana`, ['local', ...words], {
@@ -21,6 +24,8 @@ function romana(...words: readonly string[]): ChildProcess & { readonly said: ()
     env: { PATH: process.env['PATH'] },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  calls.add(child);
+  child.once('close', () => calls.delete(child));
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (said += text.toString()));
   return Object.assign(child, { said: () => said });
@@ -35,7 +40,11 @@ async function done(...words: readonly string[]): Promise<void> {
 /** A name for a cluster that is taken down when the test ends, and the machine as it was before. */
 async function prepare(t: TestContext, name: string, minions = 1): Promise<{ layout: ClusterLayout; before: string }> {
   const layout = clusterLayout(`rt-${process.pid}-k-${name}`, minions);
-  t.after(() => done('down', '--name', layout.name));
+  t.after(async () => {
+    // Of a test that failed; it would be in the way.
+    await Promise.all([...calls].map(kill));
+    await done('down', '--name', layout.name);
+  });
   return { layout, before: await machineState(layout.name) };
 }
 
