@@ -7,6 +7,7 @@ import type { Warning } from '../../src/controller/state.ts';
 import { HttpKubeClient } from '../../src/kube/http-client.ts';
 import { fixedToken } from '../../src/kube/token.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { waitFor } from '../../src/lib/wait-for.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { type ApiServer, createApiServer } from '../../src/local/apiserver/api-server.ts';
 import { kubeconfigText } from '../../src/local/pki.ts';
@@ -137,6 +138,8 @@ export class RigApi {
     if (this.#server !== undefined) throw new Error('RigApi: the API server is there already');
     this.#server = makeServer(this.#storage, this.token);
     await listen(this.#server, this.#fabric, this.#ports);
+    // Until it has noticed the end of its old connections, our own client may send a request over one.
+    await waitFor('the API server to answer', () => this.version());
   }
 
   /** The resource version of the last write of anybody. */

@@ -38,6 +38,10 @@ const policyName = fc.constantFrom(...POLICIES);
 const steps = {
   start: fc.record({ do: fc.constant('start' as const), place, namespace, labels }),
   stop: fc.record({ do: fc.constant('stop' as const), place }),
+  /** A pod ends by itself: its sandbox goes, its object stays and still shows its addresses. */
+  finish: fc.record({ do: fc.constant('finish' as const), place }),
+  /** A pod is deleted by force: its object goes at once, its sandbox when the batch is over. */
+  force: fc.record({ do: fc.constant('force' as const), place }),
   label: fc.record({ do: fc.constant('label' as const), place, labels }),
   isolate: fc.record({
     do: fc.constant('isolate' as const),
@@ -62,8 +66,10 @@ const steps = {
   renew: fc.record({ do: fc.constant('renew' as const), namespace }),
 };
 const step = fc.oneof(
-  { weight: 2, arbitrary: steps.start },
+  { weight: 3, arbitrary: steps.start },
   { weight: 1, arbitrary: steps.stop },
+  { weight: 1, arbitrary: steps.finish },
+  { weight: 1, arbitrary: steps.force },
   { weight: 6, arbitrary: steps.label },
   { weight: 2, arbitrary: steps.isolate },
   { weight: 4, arbitrary: steps.policy },

@@ -10,6 +10,8 @@ import { Probe } from './probe.ts';
 
 const ROMANA = resolve(import.meta.dirname, '../../src/bin/romana.ts');
 const METRICS_PORT = 9671;
+/** For an agent to be ready, on a machine that has other things to do, in milliseconds. */
+const START_MS = 30_000;
 /** Where probes of hosts and pods echo what is only to show that something before it has arrived. */
 export const CONTROL_PORT = 7;
 const APPLIED = /^romana_agent_applied_resource_version (\d+)$/m;
@@ -127,6 +129,7 @@ export class RigHost {
     const what = `the agent of ${this.name} to be ready`;
     await waitFor(what, async () => agent?.exitCode !== null || (await this.#get('readyz')) === 'ok\n', {
       everyMs: 20,
+      timeoutMs: START_MS,
     });
     if (agent?.exitCode !== null) throw new Error(`the agent of ${this.name} has ended: ${this.log}`);
   }

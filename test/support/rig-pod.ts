@@ -52,7 +52,7 @@ export interface PodSpec {
 /** The CNI error for what may succeed later. */
 const TRY_AGAIN = 11;
 /** How long the runtime keeps trying, in milliseconds. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 40_000;
 
 let containers = 0;
 
@@ -164,17 +164,16 @@ export class RigPod {
    * @throws Error with what the plugin said
    */
   async renew(): Promise<void> {
-    const { status, json } = await this.#call('DEL', true);
-    if (status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(json)}`);
+    await this.leave({ patience: true });
     this.#containerId = newContainerId();
     await this.add({ patience: true });
     await this.report();
   }
 
-  /** Writes the pod's status, as the kubelet does when its containers run. */
-  async report(): Promise<void> {
+  /** Writes the pod's status, as the kubelet does when its containers run, or have ended. */
+  async report(phase: 'Running' | 'Succeeded' = 'Running'): Promise<void> {
     const podIPs = this.#addresses.map((ip) => ({ ip }));
-    const status = { phase: 'Running', podIP: podIPs[0]?.ip, podIPs };
+    const status = { phase, podIP: podIPs[0]?.ip, podIPs };
     await this.#client.patch(PODS, this.name, { status }, { namespace: this.namespace, subresource: 'status' });
   }
 
@@ -187,8 +186,18 @@ export class RigPod {
 
   /** DEL, then the object goes, as with a kubelet; may be repeated. @throws Error with what the plugin said */
   async del({ patience = false } = {}): Promise<void> {
+    await this.leave({ patience });
+    await this.forget();
+  }
+
+  /** DEL alone. @throws Error with what the plugin said */
+  async leave({ patience = false } = {}): Promise<void> {
     const answer = await this.#call('DEL', patience);
     if (answer.status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
+  }
+
+  /** Deletes the object at once, whether it runs or not. */
+  async forget(): Promise<void> {
     try {
       const options = { namespace: this.namespace, gracePeriodSeconds: 0, uid: this.uid };
       await this.#client.delete(PODS, this.name, options);

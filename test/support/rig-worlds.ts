@@ -3,34 +3,15 @@ import { randomInt } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import * as fc from 'fast-check';
 import { systemClock } from '../../src/lib/clock.ts';
-import { unwrap } from '../../src/lib/result.ts';
-import { parseDemoPolicy } from '../../src/objects/demo-policy.ts';
-import { parseNamespace } from '../../src/objects/namespace.ts';
-import { DEMO_POLICIES, NAMESPACES } from '../../src/objects/resources.ts';
-import { evaluate, type Port, type World } from '../../src/policy/evaluate.ts';
-import { demoPolicy } from '../../src/policy/from-demo.ts';
-import type { Party } from '../../src/policy/party.ts';
-import { parseAddress } from '../../src/addr/address.ts';
-import type { Connection } from './probe.ts';
 import { Rig } from './rig.ts';
 import { histories, isFault, type Step, TENANTS } from './rig-histories.ts';
 import type { RigHost } from './rig-host.ts';
 import { RigInspector } from './rig-inspector.ts';
-import { type Attempt, judge } from './rig-judge.ts';
+import { RigPackets } from './rig-packets.ts';
 import type { RigPod } from './rig-pod.ts';
 
-const FAMILIES = [4, 6] as const;
-const PROBED: readonly { readonly protocol: 'tcp' | 'udp'; readonly port: number }[] = [
-  { protocol: 'tcp', port: 80 },
-  { protocol: 'tcp', port: 81 },
-  { protocol: 'udp', port: 80 },
-];
-const FIRST_SOURCE_PORT = 40_000;
-/** Connections that are kept open from one batch to the next, at most. */
-const MAX_KEPT = 12;
-/** For an echo that is expected, and for one that is not, in milliseconds. */
-const ECHO_MS = { expected: 5_000, unexpected: 40 };
-
+/** Objects of pods that have ended, at most. */
+const MAX_FINISHED = 2;
 /** The runtime tries again while there is no agent. */
 const PATIENCE = { patience: true } as const;
 
@@ -42,17 +23,22 @@ class RigWorlds {
   readonly #rig: Rig;
   readonly #inspector: RigInspector;
   readonly #pods = new Map<number, RigPod>();
+  /** Objects of pods that have ended by themselves. */
+  #finished: RigPod[] = [];
+  /** Sandboxes of pods whose objects are gone already. */
+  #forced: RigPod[] = [];
   #policies = new Set<string>();
-  #kept: { readonly from: RigPod; readonly to: RigPod; readonly connection: Connection }[] = [];
   #names = 0;
-  /** Batches that were looked at, and packets that were sent, for the test's diagnostics. */
-  readonly counts = { steps: 0, faults: 0, batches: 0, attempts: 0, open: 0, kept: 0, cut: 0 };
+  readonly #packets: RigPackets;
+  /** What was done, for the test's diagnostics. */
+  readonly counts = { steps: 0, faults: 0, batches: 0 };
   /** What comes back in the background, by host. */
   readonly #recovering = new Map<RigHost, Promise<void>>();
 
   private constructor(rig: Rig, inspector: RigInspector) {
     this.#rig = rig;
     this.#inspector = inspector;
+    this.#packets = new RigPackets(rig);
   }
 
   static async start(rig: Rig, inspector: RigInspector): Promise<RigWorlds> {
@@ -60,14 +46,20 @@ class RigWorlds {
     return new RigWorlds(rig, inspector);
   }
 
+  /** What was sent, for the test's diagnostics. */
+  get packets(): RigPackets['counts'] {
+    return this.#packets.counts;
+  }
+
   /** Plays one history from a cluster without pods on. @throws AssertionError that names what differs */
   async play(history: readonly (readonly Step[])[]): Promise<void> {
     await this.#empty();
     for (const batch of history) {
       for (const each of batch) await this.#do(each);
+      for (const pod of this.#forced.splice(0)) await this.#rig.remove(pod, PATIENCE);
       await Promise.all(this.#recovering.values());
       await this.#rig.settled();
-      await this.#look();
+      await this.#packets.look(this.#pods);
       await this.#inspector.assertWhole([...this.#pods.values()]);
       this.counts.batches += 1;
       this.counts.steps += batch.length;
@@ -76,8 +68,9 @@ class RigWorlds {
   }
 
   async #empty(): Promise<void> {
-    await Promise.all(this.#kept.splice(0).map(({ connection }) => connection.close()));
+    await this.#packets.giveUp(() => true);
     for (const at of this.#pods.keys()) await this.#stop(at);
+    for (const pod of this.#finished.splice(0)) await this.#rig.remove(pod);
     for (const key of this.#policies) {
       const [tenant = '', name = ''] = key.split('/');
       await this.#rig.deletePolicy(tenant, name);
@@ -92,6 +85,10 @@ class RigWorlds {
         return this.#start(each.place, each.namespace, each.labels);
       case 'stop':
         return this.#stop(each.place);
+      case 'finish':
+        return this.#finish(each.place);
+      case 'force':
+        return this.#force(each.place);
       case 'label': {
         // Exactly these labels: what is not among them goes.
         const gone = { segment: null, app: null };
@@ -138,7 +135,7 @@ class RigWorlds {
   async #reboot(place: number): Promise<void> {
     const host = this.#hostAt(place);
     await this.#recovering.get(host);
-    await this.#giveUp((pod) => pod.host === host);
+    await this.#packets.giveUp((pod) => pod.host === host);
     await host.reboot();
     this.#recover(place, (its) => its.startAgent(this.#rig.api.kubeconfig));
     await Promise.all([...this.#pods.values()].filter((pod) => pod.host === host).map((pod) => pod.renew()));
@@ -161,6 +158,8 @@ class RigWorlds {
 
   async #renew(name: string): Promise<void> {
     for (const [at, pod] of this.#pods) if (pod.namespace === name) await this.#stop(at);
+    for (const pod of this.#finished.filter(({ namespace }) => namespace === name)) await this.#rig.remove(pod);
+    this.#finished = this.#finished.filter(({ namespace }) => namespace !== name);
     this.#policies = new Set([...this.#policies].filter((key) => !key.startsWith(`${name}/`)));
     await this.#rig.renewNamespace(name);
   }
@@ -174,124 +173,34 @@ class RigWorlds {
   }
 
   async #stop(at: number): Promise<void> {
-    const pod = this.#pods.get(at);
+    const pod = await this.#take(at);
+    if (pod !== undefined) await this.#rig.remove(pod, PATIENCE);
+  }
+
+  async #finish(at: number): Promise<void> {
+    const pod = await this.#take(at);
     if (pod === undefined) return;
+    await pod.report('Succeeded');
+    await pod.leave(PATIENCE);
+    this.#finished.push(pod);
+    const oldest = this.#finished.length > MAX_FINISHED ? this.#finished.shift() : undefined;
+    if (oldest !== undefined) await this.#rig.remove(oldest, PATIENCE);
+  }
+
+  async #force(at: number): Promise<void> {
+    const pod = await this.#take(at);
+    if (pod === undefined) return;
+    await pod.forget();
+    this.#forced.push(pod);
+  }
+
+  /** The pod of a place, which is empty then. */
+  async #take(at: number): Promise<RigPod | undefined> {
+    const pod = this.#pods.get(at);
     this.#pods.delete(at);
-    await this.#giveUp((other) => other === pod);
-    await this.#rig.remove(pod, PATIENCE);
+    await this.#packets.giveUp((other) => other === pod);
+    return pod;
   }
-
-  /** Closes the connections of pods that go. */
-  async #giveUp(goes: (pod: RigPod) => boolean): Promise<void> {
-    const gone = this.#kept.filter(({ from, to }) => goes(from) || goes(to));
-    this.#kept = this.#kept.filter((kept) => !gone.includes(kept));
-    await Promise.all(gone.map(({ connection }) => connection.close()));
-  }
-
-  /** Sends everything from everybody to everybody, over old connections and new ones. */
-  async #look(): Promise<void> {
-    const world = await this.#world();
-    await this.#lookAtKept(world);
-    const senders = [...this.#pods.values(), ...this.#rig.hosts];
-    const attempts: { attempt: Attempt; from: RigPod | RigHost; want: string; why: string }[] = [];
-    for (const from of senders) {
-      for (const [at, to] of this.#pods) {
-        if (from === to) continue;
-        for (const [n, { protocol, port }] of PROBED.entries()) {
-          const decision = evaluate(world, partyOf(from), partyOf(to), portOf(protocol, port));
-          const want = decision.verdict === 'allow' ? 'open' : 'dropped';
-          const why = `${decision.ingress.tier} ${decision.ingress.object}`;
-          // The same one in every batch, so that a connection of UDP lives on.
-          const sourcePort = FIRST_SOURCE_PORT + at * PROBED.length + n;
-          for (const family of FAMILIES)
-            attempts.push({ attempt: { from, to, protocol, port, family, sourcePort }, from, want, why });
-        }
-      }
-    }
-    const outcomes = await judge(attempts.map(({ attempt }) => attempt));
-    const wrong = attempts.flatMap(({ attempt: { to, protocol, port, family }, from, want, why }, n) =>
-      outcomes[n] === want
-        ? []
-        : [`${nameOf(from)} -> ${nameOf(to)} ${protocol} ${port} IPv${family}: ${outcomes[n]}, not ${want} (${why})`],
-    );
-    assert.deepEqual(wrong, []);
-    this.counts.attempts += outcomes.length;
-    this.counts.open += outcomes.filter((outcome) => outcome === 'open').length;
-    await this.#keepSome(attempts.filter(({ want }) => want === 'open').map(({ attempt }) => attempt));
-  }
-
-  /** Connections that were opened earlier go on exactly if they could be opened now. */
-  async #lookAtKept(world: World): Promise<void> {
-    const judged = await Promise.all(
-      this.#kept.map(async (kept) => {
-        const { from, to, connection } = kept;
-        const { ingress } = evaluate(world, partyOf(from), partyOf(to), portOf('tcp', 80));
-        const want = ingress.verdict === 'allow';
-        const works = await connection.exchange({ timeoutMs: want ? ECHO_MS.expected : ECHO_MS.unexpected });
-        if (!want) await connection.close();
-        const why = `${ingress.tier} ${ingress.object}`;
-        return {
-          kept,
-          want,
-          wrong: works === want ? '' : `open connection ${nameOf(from)} -> ${nameOf(to)}: works ${works} (${why})`,
-        };
-      }),
-    );
-    assert.deepEqual(
-      judged.flatMap(({ wrong }) => (wrong === '' ? [] : [wrong])),
-      [],
-    );
-    this.#kept = judged.filter(({ want }) => want).map(({ kept }) => kept);
-    this.counts.kept += this.#kept.length;
-    this.counts.cut += judged.length - this.#kept.length;
-  }
-
-  async #keepSome(open: readonly Attempt[]): Promise<void> {
-    for (const { from, to, protocol, port, family } of open) {
-      if (this.#kept.length >= MAX_KEPT) return;
-      const sender = [...this.#pods.values()].find((pod) => pod === from);
-      if (sender === undefined || protocol !== 'tcp' || port !== 80) continue;
-      if (this.#kept.some((kept) => kept.from === sender && kept.to === to)) continue;
-      // Of each pair one family, of all together both.
-      if (family !== FAMILIES[this.#kept.length % 2]) continue;
-      this.#kept.push({
-        from: sender,
-        to,
-        connection: await sender.probe.open(to.address(family), port, { timeoutMs: ECHO_MS.expected }),
-      });
-    }
-  }
-
-  /** What the API server has now, in the words of policy. */
-  async #world(): Promise<World> {
-    const { client } = this.#rig.api;
-    const [namespaces, policies] = await Promise.all([client.list(NAMESPACES), client.list(DEMO_POLICIES)]);
-    const parsed = namespaces.items.map((item) => unwrap(parseNamespace(item)));
-    return {
-      segmentLabel: 'segment',
-      namespaces: new Map(parsed.map((each) => [each.meta.name, each])),
-      policies: policies.items.map((item) => demoPolicy(unwrap(parseDemoPolicy(item)))),
-    };
-  }
-}
-
-function portOf(protocol: 'tcp' | 'udp', port: number): Port {
-  return { protocol: protocol === 'tcp' ? 'TCP' : 'UDP', port };
-}
-
-function partyOf(who: RigPod | RigHost): Party {
-  if (!('uid' in who)) {
-    return { kind: 'host', name: who.name, addresses: who.addresses.map((address) => unwrap(parseAddress(address))) };
-  }
-  const { namespace: tenant, name, addresses } = who;
-  const all = new Map(Object.entries(who.labels));
-  return { kind: 'pod', namespace: tenant, name, node: who.host.name, labels: all, known: 'all', addresses, ports: [] };
-}
-
-function nameOf(who: RigPod | RigHost): string {
-  return 'uid' in who
-    ? `${who.namespace}/${who.name} on ${who.host.name} ${JSON.stringify(who.labels)} ${who.addresses[0]}`
-    : who.name;
 }
 
 /** How random worlds are played. */
@@ -331,5 +240,5 @@ export async function playRandomWorlds(t: TestContext, options: RandomWorldsOpti
   }
   const seconds = (performance.now() - begin) / 1_000;
   const pace = `${Math.round((1_000 * seconds) / worlds.counts.steps)} ms a step`;
-  t.diagnostic(`${JSON.stringify(worlds.counts)} in ${Math.round(seconds)} s, ${pace}`);
+  t.diagnostic(`${JSON.stringify({ ...worlds.counts, ...worlds.packets })} in ${Math.round(seconds)} s, ${pace}`);
 }
