@@ -7,10 +7,14 @@ import { applyActions, describeAction } from './apply.ts';
 import { assign } from './assign.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
+import { removeOrphanReports } from './orphan-reports.ts';
 import type { Warning } from './state.ts';
 
 /** How long a failed round waits before it is repeated, in milliseconds: caught up 2 s after the API server's return. */
 const RETRY = { initialMs: 10, maxMs: 500 };
+
+/** How often reports of machines that are gone are looked for, in milliseconds. */
+const SWEEP_EVERY_MS = 600_000;
 
 /** What a controller needs. */
 export interface ControllerOptions {
@@ -83,13 +87,27 @@ export class Controller {
       await this.#observer.whenSynced(leading);
       this.#runner = runner;
       runner.markDirty();
-      await aborted(leading);
+      await this.#sweep(leading);
     } catch (error) {
       if (!leading.aborted) throw error;
     } finally {
       this.#runner = undefined;
       await runner.stop();
       this.#metrics.leading.set(0);
+    }
+  }
+
+  /** Looks from time to time for what no event tells: machines that are silent for good. Ends with `leading`. */
+  async #sweep(leading: AbortSignal): Promise<void> {
+    const { client, clock, log } = this.#options;
+    while (!leading.aborted) {
+      try {
+        const removed = await removeOrphanReports(client, clock, this.#observer.state);
+        for (const name of removed) log.info({ name }, 'removed the report of a machine that is gone');
+      } catch (error) {
+        if (!leading.aborted) log.warn({ err: error }, 'could not look for reports of machines that are gone');
+      }
+      await clock.sleep(SWEEP_EVERY_MS, leading).catch(() => undefined);
     }
   }
 
@@ -142,11 +160,4 @@ class OutdatedError extends Error {
     this.name = 'OutdatedError';
     this.actions = actions;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

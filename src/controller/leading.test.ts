@@ -5,10 +5,11 @@ import { FakeKubeClient } from '../kube/fake-client.ts';
 import { LEADER_TIMES, LeaderElection } from '../kube/leader.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
-import { LEASES, NAMESPACES, NETWORKS, PODS, TENANTS } from '../objects/resources.ts';
+import { HOST_REPORTS, LEASES, NAMESPACES, NETWORKS, PODS, TENANTS } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 import { Controller } from './controller.ts';
 import { FakeApi } from './fake-api.ts';
+import { GONE_MS } from './orphan-reports.ts';
 
 interface Running {
   readonly client: FakeKubeClient;
@@ -104,4 +105,14 @@ void test('two controllers: the other takes over at once from one that is stoppe
   await seconds(clock, 3);
   assert.deepEqual(idsOf(api), ['a 1']);
   assert.ok(second.written().length > 0);
+});
+
+void test('a controller that leads sweeps the reports of machines that are gone for good', async (t) => {
+  const api = new FakeApi();
+  await api.create(NETWORKS, { metadata: { name: 'default' }, spec: {} });
+  const clock = new FakeClock(2 * GONE_MS);
+  await api.create(HOST_REPORTS, { metadata: { name: 'gone' }, status: { reportedAt: '1970-01-01T00:00:00Z' } });
+  start(t, api, clock, 'first');
+  await seconds(clock, 2);
+  assert.equal(api.state().reports.size, 0);
 });
