@@ -2,6 +2,7 @@ import { isConflict, isNotFound, type KubeClient } from '../kube/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { parseHostReport } from '../objects/host-report.ts';
 import { parseHost } from '../objects/host.ts';
+import { parsePod } from '../objects/pod.ts';
 import type { Meta, Parsed } from '../objects/meta.ts';
 import {
   apiVersionOf,
@@ -10,12 +11,14 @@ import {
   NAMESPACES,
   NETWORKS,
   NODES,
+  PODS,
   TENANTS,
   type Resource,
 } from '../objects/resources.ts';
 import { isJsonObject } from '../objects/field.ts';
 import { claimName, ID_CLAIMS, idClaimToJson, parseIdClaim } from '../objects/id-claim.ts';
 import { networkStatusToJson } from './network-status.ts';
+import { takesAddress } from './named-segments.ts';
 import { isOver } from './releases.ts';
 import { NAMESPACE_UID_ANNOTATION, type Action, type Agents, type HostSpec } from './state.ts';
 
@@ -160,6 +163,12 @@ async function applyOne(client: WriteClient, clock: Clock, action: Action): Prom
       return true;
     }
     case 'delete-tenant': {
+      if (action.because === 'better-id') {
+        const pods = await client.list(PODS, { namespace: action.meta.name });
+        // One that can't be read may have an address all the same.
+        const connected = pods.items.map(parsePod).some((pod) => !pod.ok || takesAddress(pod.value));
+        return !connected && remove(client, TENANTS, action.meta);
+      }
       const namespace = action.meta.annotations.get(NAMESPACE_UID_ANNOTATION);
       const found = await uidOf(client, NAMESPACES, action.meta.name);
       if (found !== undefined && (namespace === undefined || found === namespace)) return false;

@@ -41,7 +41,12 @@ export function assignTenants(network: Network, state: ClusterState): Assignment
       continue;
     }
     if (!belongs(tenant, namespace)) {
-      actions.push({ kind: 'delete-tenant', meta: tenant.meta });
+      actions.push({ kind: 'delete-tenant', meta: tenant.meta, because: 'no-namespace' });
+      continue;
+    }
+    if (!pods.has(name) && claims.hasBetterFor(tenant)) {
+      // Its next pod brings a Tenant with an id that fits all families.
+      actions.push({ kind: 'delete-tenant', meta: tenant.meta, because: 'better-id' });
       continue;
     }
     const action = advance(network, state, tenant, claims, pods.get(name), named.get(name) ?? new Set());
@@ -83,7 +88,7 @@ function advance(
 function tenantsWithoutNamespace(state: ClusterState, pods: PodSegments): readonly Action[] {
   return [...state.tenants.values()]
     .filter(({ meta: { name } }) => !state.namespaces.has(name) && !state.unreadable.has(name) && !pods.has(name))
-    .map((tenant) => ({ kind: 'delete-tenant', meta: tenant.meta }));
+    .map((tenant) => ({ kind: 'delete-tenant', meta: tenant.meta, because: 'no-namespace' }));
 }
 
 /** Which tenant ids are whose, kept up to date with what is being given. */
@@ -118,6 +123,13 @@ class TenantClaims {
   idOf(tenant: Tenant): number | undefined {
     const ids = (this.#byHolder.get(tenant.meta.uid) ?? []).map(({ id }) => id);
     return ids.length === 0 ? undefined : Math.min(...ids);
+  }
+
+  /** Whether a family uses its shared pool for the id that this Tenant has, and an id is left for which none does. */
+  hasBetterFor({ id }: Tenant): boolean {
+    if (id === 0 || this.cautious || this.#resting.has(id) || pooledPlans(this.#network, id).length === 0) return false;
+    const better = lowestFreeId(tenantIds(this.#network), { taken: this.#taken, resting: this.#resting });
+    return better !== undefined && pooledPlans(this.#network, better).length === 0;
   }
 
   /** The claim to make for this Tenant object; undefined when no id is left. */

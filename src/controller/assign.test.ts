@@ -235,6 +235,32 @@ void test('assign pools a namespace when no family has an id, and takes it out o
   assert.deepEqual([tenants(api).get('d')?.id, tenants(api).get('d')?.pooled], [1, false]);
 });
 
+void test('assign gives a namespace without pods that is pooled in the narrow family an id that fits, with its next pod', async () => {
+  const wide = { cidr: 'fd00:10::/64', hostBits: 16, tenantBits: 16, segmentBits: 16, endpointBits: 16 };
+  const api = await makeApi({ plans: [SMALL, wide] });
+  await addNode(api, 'n1');
+  await api.create(HOST_REPORTS, { metadata: { name: 'n1' }, status: {} });
+  for (const name of ['a', 'b', 'c', 'd']) {
+    await addPod(api, name, 'p');
+    await settle(api);
+  }
+  await api.delete(PODS, 'p', { namespace: 'a' });
+  await api.delete(NAMESPACES, 'a');
+  await settle(api);
+  await api.patch(HOST_REPORTS, 'n1', { status: { acknowledged: api.releases() } });
+  await settle(api);
+  assert.equal(tenants(api).get('d')?.id, 4, 'it has pods');
+  await api.patch(HOST_REPORTS, 'n1', { status: { leases: [{ tenant: 4, segment: 0, count: 1 }] } });
+  await api.delete(PODS, 'p', { namespace: 'd' });
+  await settle(api);
+  assert.equal(tenants(api).get('d')?.id, 4, 'its pod still runs');
+  await api.patch(HOST_REPORTS, 'n1', { status: { leases: [] } });
+  await settle(api);
+  await addPod(api, 'd', 'q');
+  await settle(api);
+  assert.equal(tenants(api).get('d')?.id, 1);
+});
+
 void test('assign warns of an isolation annotation that cannot be read, with its field', async () => {
   const api = await makeApi();
   const annotations = { 'net.alpha.kubernetes.io/network-isolation': 'yes' };

@@ -218,3 +218,18 @@ void test("a claim that another leader made first is that leader's, and the next
   await settle(api);
   assert.equal(hostsOf(api).get('n1')?.id, 1);
 });
+
+void test('a leader whose copy of the pods is old takes no Tenant from a namespace that has some', async () => {
+  const api = new FakeApi();
+  const wide = { cidr: 'fd00:10::/64', hostBits: 16, tenantBits: 16, segmentBits: 16, endpointBits: 16 };
+  await api.create(NETWORKS, { metadata: { name: 'default' }, spec: { plans: [PLAN, wide] } });
+  for (const name of NAMES) {
+    await toggleNamespace(api, name);
+    await settle(api);
+  }
+  await toggleNamespace(api, 'a');
+  await settle(api);
+  const pods = new Map([...api.state().pods].filter(([key]) => key !== 'd/p'));
+  assert.deepEqual(await applyLate(api, { ...api.state(), pods }), ['delete-tenant']);
+  assert.equal(tenantsOf(api).get('d')?.id, 4);
+});

@@ -82,8 +82,8 @@ export type Action =
       readonly status: TenantStatus;
       readonly frees: readonly Release[];
     }
-  /** Only once the API server has confirmed that its namespace is gone. */
-  | { readonly kind: 'delete-tenant'; readonly meta: Meta }
+  /** Only once the API server has confirmed that its namespace is gone; or, without pods, to be made with a better id. */
+  | { readonly kind: 'delete-tenant'; readonly meta: Meta; readonly because: 'no-namespace' | 'better-id' }
   | {
       readonly kind: 'set-network-status';
       readonly network: ObservedNetwork;
