@@ -7,14 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 // Everything that is measured, one after the other, and one file of JSON with all of it.
-//   node bench/run.ts [--json FILE] [--rounds N] [--ups N]
-// --rounds is for the CNI calls and the full node, --ups for the local cluster.
+//   node bench/run.ts [--json FILE] [--rounds N] [--ups N] [--slices N]
+// --rounds is for the CNI calls and the full node, --ups for the local cluster, --slices for traffic.
 
 const { values } = parseArgs({
   options: {
     json: { type: 'string' },
     rounds: { type: 'string', default: '7' },
     ups: { type: 'string', default: '3' },
+    slices: { type: 'string', default: '30' },
   },
 });
 
@@ -28,10 +29,12 @@ try {
   process.stdout.write('\n');
   const node = await measure('node', values.rounds);
   process.stdout.write('\n');
+  const traffic = await measure('traffic', values.slices);
+  process.stdout.write('\n');
   const local = await measure('local', values.ups);
   const loadAfter = loadavg();
   process.stdout.write(`\n${load(loadAfter)} at the end\n`);
-  if (values.json !== undefined) save(values.json, { machine, loadBefore, cni, node, local, loadAfter });
+  if (values.json !== undefined) save(values.json, { machine, loadBefore, cni, node, traffic, local, loadAfter });
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -1,7 +1,6 @@
-import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createInterface, type Interface } from 'node:readline';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { availableParallelism } from 'node:os';
@@ -31,11 +30,11 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 
 await using world = await makeWorld(POLICIES);
-const client = await startProgram(world.client, 0, 'ask');
+const client = startProgram(world.client, 0, 'ask');
 for (const server of [world.near, world.far]) {
   // An exchange is one thing after the other, on one processor; a bulk keeps two busy.
-  const bulk = await startProgram(server, availableParallelism() - 1, 'serve', 'bulk', String(PORTS.bulk));
-  const exchange = await startProgram(server, 0, 'serve', 'exchange', String(PORTS.exchange));
+  const bulk = startProgram(server, availableParallelism() - 1, 'serve', 'bulk', String(PORTS.bulk));
+  const exchange = startProgram(server, 0, 'serve', 'exchange', String(PORTS.exchange));
   await Promise.all([bulk, exchange].map(({ next }) => next()));
 }
 const results = await race(world);
@@ -74,21 +73,23 @@ interface Program {
   next(): Promise<string>;
 }
 
-/** Starts the program in a pod, on one processor and before others, since those who share the machine are not measured. */
-async function startProgram(pod: RigPod, processor: number, ...args: readonly string[]): Promise<Program> {
-  const command = ['nice', '-n', '-15', 'taskset', '-c', String(processor), process.execPath, PROGRAM] as const;
-  const child: ChildProcess = pod.ns.spawn([...command, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-  await once(child, 'spawn');
-  const lines: Interface = createInterface({ input: child.stdout ?? process.stdin });
-  const iterator = lines[Symbol.asyncIterator]();
+/**
+ * Starts the program in a pod, on one processor and, while it has work, before all others: those who share the machine
+ * are not measured.
+ */
+function startProgram(pod: RigPod, processor: number, ...args: readonly string[]): Program {
+  const command = ['chrt', '-f', '1', 'taskset', '-c', String(processor), process.execPath, PROGRAM] as const;
+  const { stdin, stdout } = pod.ns.spawn([...command, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  if (stdin === null || stdout === null) throw new Error(`${args.join(' ')} has no input or output`);
+  const iterator = createInterface({ input: stdout })[Symbol.asyncIterator]();
   return {
-    say: (line) => void child.stdin?.write(`${line}\n`),
+    say: (line) => void stdin.write(`${line}\n`),
     next: async () => {
       const late = AbortSignal.timeout(ANSWER_MS);
       const none = once(late, 'abort').then(() => ({ done: true, value: '' }));
       const { done, value } = await Promise.race([iterator.next(), none]);
       if (done === true) throw new Error(`${args.join(' ')} in ${pod.name} has ended or does not answer`);
-      return value as string;
+      return value;
     },
   };
 }

@@ -122,6 +122,7 @@ chain raw {
 	comment "a source address is an identity"
 	type filter hook prerouting priority -450; policy accept;
 	iifname "roma*" goto from-pod
+	iifname "eth0" goto from-uplink
 	iifname != "lo" goto from-elsewhere
 }
 
@@ -138,6 +139,17 @@ chain from-pod {
 	iifname . ip saddr @endpoints4 ip daddr != 127.0.0.0/8 accept
 	drop
 }
+
+chain from-uplink {
+	comment "no address of this host"
+	ip saddr 10.1.0.0/16 drop
+}
 `,
   );
+});
+
+test('plan looks the way back up for every packet of other hosts when there is more than one uplink', () => {
+  const { chains } = plan({ ...snapshotOf({ plans: IPV4 }), uplinks: ['eth0', 'eth1'] }).ruleset;
+  assert.equal(chains.has('from-uplink'), false);
+  assert.deepEqual(chains.get('raw')?.rules, ['iifname "roma*" goto from-pod', 'iifname != "lo" goto from-elsewhere']);
 });

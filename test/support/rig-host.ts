@@ -134,6 +134,13 @@ export class RigHost {
     if (agent?.exitCode !== null) throw new Error(`the agent of ${this.name} has ended: ${this.log}`);
   }
 
+  /** The agent's process. @throws Error when none runs */
+  get agentPid(): number {
+    const pid = this.#agent?.pid;
+    if (pid === undefined) throw new Error(`no agent runs on ${this.name}`);
+    return pid;
+  }
+
   /** Ends the agent by a signal and waits for its end. */
   async stopAgent(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const agent = this.#agent;
