@@ -4,7 +4,6 @@ import type { Measure } from './traffic.ts';
 import { trafficRows, trafficTable } from './traffic-report.ts';
 
 void test('trafficRows compares with the peer round by round, and judges ours alone', () => {
-  const bulk = (...values: number[]) => new Map<Measure, number[]>([['one host, bulk', values]]);
   const results = new Map([
     ['bare', bulk(2e9, 4e9)],
     ['peer', bulk(1e9, 4e9)],
@@ -23,3 +22,7 @@ void test('trafficRows compares with the peer round by round, and judges ours al
   );
   assert.match(trafficTable(rows), /100 policies +4.00 10.0 16.0 +0.500 0.500 0.500 +at least 0.97: not met/);
 });
+
+function bulk(...values: number[]): Map<Measure, number[]> {
+  return new Map([['one host, bulk', values]]);
+}
