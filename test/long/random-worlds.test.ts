@@ -3,7 +3,7 @@ import { playRandomWorlds } from '../support/rig-worlds.ts';
 
 // The same as in test/packets, for longer, with hosts, agents, the controller and the API server that end or are killed.
 
-/** Of both together: LONG_STEPS. */
+/** Of both together: LONG_STEPS. A step takes about 0.1 s where two cores have nothing else to do. */
 const STEPS = Number(process.env['LONG_STEPS'] || 10_000);
 /** Of the first history of each, from the message of one that failed: LONG_SEED. */
 const SEED = process.env['LONG_SEED'] ? Number(process.env['LONG_SEED']) : undefined;

@@ -84,7 +84,7 @@ const fault = fc.oneof(
   { weight: 1, arbitrary: steps.apiServer },
 );
 
-const stepOrFault = fc.oneof({ weight: 7, arbitrary: step }, { weight: 1, arbitrary: fault });
+const stepOrFault = fc.oneof({ weight: 5, arbitrary: step }, { weight: 1, arbitrary: fault });
 
 /** One change of a random world. */
 export type Step = typeof stepOrFault extends fc.Arbitrary<infer S> ? S : never;
