@@ -1,3 +1,4 @@
+import type { Host } from '../objects/host.ts';
 import { isMeant, isRestoreMark } from '../objects/release.ts';
 import type { Tenant } from '../objects/tenant.ts';
 
@@ -7,6 +8,12 @@ export interface Announcement {
   readonly releases: readonly string[];
   /** The version of the Network that says so: what was released had gone before; undefined if it is no number. */
   readonly version: number | undefined;
+}
+
+/** Who has ids, as far as is known. */
+export interface Owners {
+  readonly hosts: Iterable<Host>;
+  readonly tenants: Iterable<Tenant>;
 }
 
 /**
@@ -29,13 +36,15 @@ export class Acknowledgements {
    *
    * @param inForce the version up to which everything is seen and in the kernel; undefined while that is not known.
    */
-  update(asked: Announcement, inForce: number | undefined, tenants: Iterable<Tenant>): readonly string[] {
+  update(asked: Announcement, inForce: number | undefined, known: Owners): readonly string[] {
     const { releases, version } = asked;
     const reached = inForce !== undefined && version !== undefined && inForce >= version;
-    const known = [...tenants];
+    const [hosts, tenants] = [[...known.hosts], [...known.tenants]];
     this.#asked = releases;
     // What was acknowledged stays so: copies only become newer.
-    this.#given = new Set(releases.filter((name) => (reached || this.#given.has(name)) && !isMeant(name, known)));
+    this.#given = new Set(
+      releases.filter((name) => (reached || this.#given.has(name)) && !isMeant(name, hosts, tenants)),
+    );
     return [...this.#given];
   }
 

@@ -304,9 +304,12 @@ class Agent {
   /** Tells the cluster how this host is now, with all in force that is known up to version `inForce`. */
   #report(inForce: number | undefined = this.#inForce): void {
     if (this.#desired === undefined) return;
-    const { announcement, tenants } = this.#observer;
+    const { announcement, hosts, tenants } = this.#observer;
     if (this.#acknowledgements.startAnew(announcement)) return this.#observer.relist();
-    const acknowledged = this.#acknowledgements.update(announcement, inForce, tenants.store.values());
+    const acknowledged = this.#acknowledgements.update(announcement, inForce, {
+      hosts: hosts.store.values(),
+      tenants: tenants.store.values(),
+    });
     const { exceptions } = this.#desired;
     const { conditions } = this.#checker;
     this.#reporter.update({ exceptions, use: () => this.#use(), hostId: this.#hostId, acknowledged, conditions });

@@ -5,6 +5,7 @@ import { FakeKubeClient } from '../kube/fake-client.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
+import { ID_CLAIMS, idClaimToJson } from '../objects/id-claim.ts';
 import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS } from '../objects/resources.ts';
 import { Observer } from './observer.ts';
 
@@ -20,6 +21,11 @@ const HOST = {
   metadata: { name: 'minion1' },
   spec: { id: 1, ranges: ['10.1.0.0/16'], addresses: ['192.168.99.11'] },
 };
+
+/** What a controller does before it makes that Host. */
+async function claimId(client: FakeKubeClient, name = 'minion1'): Promise<void> {
+  await client.create(ID_CLAIMS, idClaimToJson({ kind: 'Host', id: 1, holder: { name, uid: '' } }));
+}
 
 function pod(name: string, nodeName = 'minion1', labels: object = {}): object {
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'a', labels }, spec: { nodeName } };
@@ -51,13 +57,16 @@ test('Observer.missing says what is waited for, one thing after the other', asyn
   await client.create(NETWORKS, NETWORK);
   await waitFor('the Network', () => /waits for the controller to make the Host minion1/.test(observer.missing ?? ''));
   await client.create(HOSTS, HOST);
-  await waitFor('the Host', () => observer.missing === undefined);
+  await waitFor('the Host', () => /waits for the controller to claim the id/.test(observer.missing ?? ''));
+  await claimId(client);
+  await waitFor('the claim', () => observer.missing === undefined);
   assert.equal(observer.network?.plans[0]?.cidr, '10.0.0.0/8');
 });
 
 test('Observer.network keeps the last plans that fit the Host when somebody changes them under it', async (t) => {
   const { client, observer } = await watching(t);
   await client.create(NETWORKS, NETWORK);
+  await claimId(client);
   await client.create(HOSTS, HOST);
   await waitFor('both', () => observer.missing === undefined);
   const other = { cidr: '10.0.0.0/8', hostBits: 4, tenantBits: 8, segmentBits: 4, endpointBits: 8 };
@@ -73,6 +82,7 @@ test('Observer.network keeps the last plans that fit the Host when somebody chan
 test('Observer remembers a pod that was deleted by force while its lease is there', async (t) => {
   const { client, observer } = await watching(t);
   await client.create(NETWORKS, NETWORK);
+  await claimId(client);
   await client.create(HOSTS, HOST);
   const { uid } = ((await client.create(PODS, pod('p'))) as { metadata: { uid: string } }).metadata;
   await waitFor('the pod', () => observer.missing === undefined && observer.podByUid(uid) !== undefined);
@@ -86,6 +96,7 @@ test('Observer remembers a pod that was deleted by force while its lease is ther
 test('Observer.watchPeers watches just the pods that are asked for, and stops', async (t) => {
   const { client, observer } = await watching(t);
   await client.create(NETWORKS, NETWORK);
+  await claimId(client);
   await client.create(HOSTS, HOST);
   await client.create(PODS, pod('x', 'minion2', { app: 'x' }));
   await client.create(PODS, pod('y', 'minion2', { app: 'y' }));
@@ -123,4 +134,20 @@ test('Observer.until looks again when the last of the first lists comes, even if
   assert.equal(observer.synced, false);
   policies.resolve();
   assert.equal(await waiting, 'synced');
+});
+
+test('R33: Observer.host is unknown while its id is claimed by another node, or was written by who did not know better', async (t) => {
+  const { client, observer } = await watching(t);
+  await client.create(NETWORKS, NETWORK);
+  await claimId(client, 'minion9');
+  await client.create(HOSTS, HOST);
+  await waitFor('the Host', () => observer.hosts.store.has('minion1'));
+  assert.equal(observer.host, undefined);
+  await client.patch(ID_CLAIMS, 'host-1', { spec: { holder: { name: 'minion1' } } });
+  await waitFor('its own claim', () => observer.host?.id === 1);
+  // Whatever is known of one Host says nothing of another one of its name.
+  await client.patch(ID_CLAIMS, 'host-1', { spec: { holder: { name: 'minion9' } } });
+  await client.delete(HOSTS, 'minion1');
+  await client.create(HOSTS, HOST);
+  await waitFor('the new Host', () => observer.hosts.store.has('minion1') && observer.host === undefined);
 });

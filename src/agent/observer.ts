@@ -16,6 +16,7 @@ import type { Lease, Snapshot } from '../plan/snapshot.ts';
 import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
 import type { Announcement } from './acknowledgements.ts';
+import { OwnClaim } from './own-claim.ts';
 
 /** The Network object that a cluster has one of. */
 const NETWORK = 'default';
@@ -49,11 +50,13 @@ export class Observer {
   /** Local pods as last seen, by uid: a pod deleted by force keeps its labels until its sandbox is gone. */
   readonly #seen = new Map<string, Pod>();
   readonly #policies = new WeakMap<DemoPolicy, Policy>();
+  readonly #claim: OwnClaim;
   #network: Network | undefined;
   #signal: AbortSignal | undefined;
 
   constructor(options: ObserverOptions) {
     this.#options = options;
+    this.#claim = new OwnClaim({ ...options, onConfirmed: () => this.#wake() });
     this.pods = this.#reflector(PODS, parsePod, { fieldSelector: `spec.nodeName=${options.node}` });
     this.hosts = this.#reflector(HOSTS, parseHost);
     this.tenants = this.#reflector(TENANTS, parseTenant);
@@ -114,15 +117,21 @@ export class Observer {
     if (!this.synced) return 'waits for the API server';
     const newest = this.#networks.store.get(NETWORK);
     if (newest === undefined) return `waits for the cluster's Network object '${NETWORK}'`;
-    if (this.host === undefined) return `waits for the controller to make the Host ${this.#options.node}`;
+    if (this.host === undefined) {
+      const made = this.hosts.store.has(this.#options.node);
+      return made
+        ? `waits for the controller to claim the id of the Host ${this.#options.node} for it`
+        : `waits for the controller to make the Host ${this.#options.node}`;
+    }
     if (this.network !== undefined) return undefined;
     const plans = newest.plans.map(formatPlan).join(' and ');
     return `the Network's plans ${plans} do not give the ranges of Host ${this.#options.node}, ${this.host.ranges.join(' and ')}; put the plans back`;
   }
 
-  /** This node's Host, once the controller has made it. */
+  /** This node's Host, once the controller has made it and its id is known to be this node's. */
   get host(): Host | undefined {
-    return this.hosts.store.get(this.#options.node);
+    const host = this.hosts.store.get(this.#options.node);
+    return host !== undefined && this.#claim.confirms(host) ? host : undefined;
   }
 
   /** The local pod of that uid, also one that the API has no more, as long as a lease needs it. */
@@ -225,6 +234,11 @@ export class Observer {
 
   #changed(): void {
     for (const pod of this.pods.store.values()) this.#seen.set(pod.meta.uid, pod);
+    if (this.#signal !== undefined) this.#claim.follow(this.hosts.store.get(this.#options.node), this.#signal);
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const wake of this.#waiters) wake();
     this.#options.onChange();
   }

@@ -209,3 +209,12 @@ void test('clusterStatus says that an agent does not report any more', () => {
   assert.deepEqual(lines({ reports, now: now + 170_000 }), ['all is well']);
   assert.match(lines({ reports, now: now + 200_000 })[0] ?? '', /^wrong: HostReport\/minion1 is 200 s old: its agent/);
 });
+
+void test('clusterStatus names reports of nodes that are gone, which hold up the reuse of ids', () => {
+  const gone = unwrap(parseHostReport({ metadata: { name: 'minion7' } }));
+  const [line] = lines({ reports: { objects: [report(1), gone], unreadable: [] } });
+  assert.match(
+    line ?? '',
+    /^warning: HostReport\/minion7 is of a node that is gone; .*kubectl delete hostreport minion7$/,
+  );
+});

@@ -16,7 +16,7 @@ import {
   type Resource,
 } from '../objects/resources.ts';
 import { isJsonObject } from '../objects/field.ts';
-import { claimName, ID_CLAIMS, idClaimToJson, parseIdClaim } from '../objects/id-claim.ts';
+import { claimName, type IdClaim, ID_CLAIMS, idClaimToJson, parseIdClaim } from '../objects/id-claim.ts';
 import { networkStatusToJson } from './network-status.ts';
 import { takesAddress } from './named-segments.ts';
 import { isOver } from './releases.ts';
@@ -104,6 +104,8 @@ export function describeAction(action: Action): string {
       return `claim ${action.claim.kind.toLowerCase()} id ${action.claim.id} for ${action.claim.holder.name}`;
     case 'release-claim':
       return `release ${action.claim.kind.toLowerCase()} id ${action.claim.id} of ${action.claim.holder.name}`;
+    case 'keep-claim':
+      return `leave ${action.claim.kind.toLowerCase()} id ${action.claim.id} to ${action.claim.holder.name}`;
     case 'delete-claim':
       return `free the id of claim ${action.meta.name}`;
     case 'create-host':
@@ -130,9 +132,14 @@ async function applyOne(client: WriteClient, clock: Clock, action: Action): Prom
       await client.create(ID_CLAIMS, idClaimToJson(action.claim));
       return true;
     case 'release-claim': {
-      const { meta, holder } = action.claim;
-      if ((await uidOf(client, TENANTS, holder.name)) === holder.uid) return false;
+      const { meta } = action.claim;
+      if (!(await isHolderGone(client, action.claim))) return false;
       await client.patch(ID_CLAIMS, meta.name, { metadata: version(meta), spec: { released: true } });
+      return true;
+    }
+    case 'keep-claim': {
+      const { meta } = action.claim;
+      await client.patch(ID_CLAIMS, meta.name, { metadata: version(meta), spec: { released: false } });
       return true;
     }
     case 'delete-claim':
@@ -181,6 +188,15 @@ async function applyOne(client: WriteClient, clock: Clock, action: Action): Prom
       return true;
     }
   }
+}
+
+/** Whether nothing is left of who has claimed an id; of a host, neither its Node nor what its agent has told. */
+async function isHolderGone(client: WriteClient, { kind, holder }: IdClaim): Promise<boolean> {
+  if (kind === 'Tenant') return (await uidOf(client, TENANTS, holder.name)) !== holder.uid;
+  for (const resource of [NODES, HOSTS, HOST_REPORTS]) {
+    if ((await read(client, resource, holder.name)) !== undefined) return false;
+  }
+  return true;
 }
 
 async function isJustified(client: WriteClient, action: Extract<Action, { kind: 'delete-host' }>): Promise<boolean> {

@@ -3,13 +3,12 @@ import type { Host } from '../objects/host.ts';
 import type { Labels } from '../objects/meta.ts';
 import type { Network } from '../objects/network.ts';
 import type { Node } from '../objects/node.ts';
-import { claimName } from '../objects/id-claim.ts';
 import { hostIds, rangesOf, reservedHostIds } from './id-space.ts';
 import type { Action, Assignment, ClusterState, HostSpec, Warning } from './state.ts';
 
 /**
- * One Host for each Node, with an id that the Node's name has claimed. A name keeps its claim for ever, so a Node
- * that comes back is the same host; the Host of a Node that is gone goes.
+ * One Host for each Node, with an id that the Node's name has claimed. A name keeps its claim until ids are scarce and
+ * nothing is left of its machine, so a Node that comes back is the same host; the Host of a Node that is gone goes.
  */
 export function assignHosts(network: Network, state: ClusterState): Assignment {
   const actions: Action[] = [];
@@ -66,6 +65,7 @@ class HostClaims {
       if (claim.kind !== 'Host') continue;
       this.#taken.add(claim.id);
       this.#holders.set(claim.id, claim.holder.name);
+      if (claim.released) continue; // it may go to another before the Node could use it
       this.#ids.set(claim.holder.name, [...(this.#ids.get(claim.holder.name) ?? []), claim.id]);
     }
     for (const ids of this.#ids.values()) ids.sort((a, b) => a - b);
@@ -127,7 +127,8 @@ function noIdLeft(network: Network, node: Node): Warning {
     about: { kind: 'Node', name: node.meta.name, uid: node.meta.uid },
     reason: 'NoHostIds',
     message:
-      `no host id is left for this node: ids ${first} to ${last} belong to other nodes' names or to reserved CIDRs ` +
-      `(see the IdClaims named ${claimName('Host', first)} and so on); its pods get no network until one is freed`,
+      `no host id is left for this node: ids ${first} to ${last} belong to other nodes, to nodes that are gone, ` +
+      `or to reserved CIDRs; its pods get no network until one is free. A node that is gone keeps its id for an hour ` +
+      `after its agent's last report; where its machine is gone for good, kubectl delete hostreport NAME ends that now`,
   };
 }

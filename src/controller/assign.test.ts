@@ -112,6 +112,44 @@ void test('assign skips host ids that reserved CIDRs take and that do not fit ev
   assert.deepEqual([status.hostIdsLeft, status.reservedHostIds], [0, ['1-2']]);
 });
 
+void test('R33: assign gives the id of a machine that is gone to a Node that waits, once all agents know', async () => {
+  const api = await makeApi({ plans: [SMALL] });
+  const names = ['a', 'b', 'c', 'd'];
+  for (const name of names) await addNode(api, name);
+  for (const name of names) await api.create(HOST_REPORTS, { metadata: { name }, status: {} });
+  await settle(api);
+  await api.delete(NODES, 'b');
+  await addNode(api, 'e');
+  const waits = async (): Promise<readonly string[]> => (await settle(api)).warnings.map(({ reason }) => reason);
+  assert.deepEqual(await waits(), ['NoHostIds'], 'the agent of b may still run');
+  assert.deepEqual(api.releases(), []);
+  await api.delete(HOST_REPORTS, 'b');
+  assert.deepEqual(await waits(), ['NoHostIds'], 'the other agents may still route to b');
+  const [release] = api.releases();
+  assert.match(release ?? '', /^host-1\/\d+$/);
+  const acknowledge = (name: string): Promise<unknown> =>
+    api.patch(HOST_REPORTS, name, { status: { acknowledged: [release] } });
+  for (const name of ['a', 'c']) await acknowledge(name);
+  assert.deepEqual(await waits(), ['NoHostIds'], 'd has not acknowledged');
+  await acknowledge('d');
+  assert.deepEqual(await waits(), []);
+  assert.equal(hosts(api).get('e')?.id, 1);
+});
+
+void test('R33: assign leaves an id to a machine that comes back before the id went to another', async () => {
+  const api = await makeApi({ plans: [SMALL] });
+  for (const name of ['a', 'b', 'c', 'd']) await addNode(api, name);
+  await settle(api);
+  await api.delete(NODES, 'b');
+  await addNode(api, 'e');
+  await settle(api);
+  assert.equal(api.releases().length, 1);
+  await addNode(api, 'b');
+  const { warnings } = await settle(api);
+  assert.equal(hosts(api).get('b')?.id, 1);
+  assert.deepEqual([api.releases(), warnings.map(({ about }) => about.name)], [[], ['e']]);
+});
+
 void test('assign refuses a plan only when no host id is left', async () => {
   const api = await makeApi({ plans: [SMALL], reservedCIDRs: ['10.0.0.0/8'] });
   await addNode(api, 'a');
@@ -324,7 +362,7 @@ void test('R33: assign frees nothing while a report cannot be read, and announce
   const released = Array.from({ length: 300 }, (_, i) => ({ ...claim, id: 300 - i, released: true }));
   const claims = new Map(released.map((each) => [`tenant-${each.id}`, each]));
   const free = (agentsReadable: boolean) =>
-    advanceReleases({ ...api.state(), claims, agentsReadable }).filter(({ kind }) => kind === 'delete-claim').length;
+    advanceReleases({ ...api.state(), claims, agentsReadable }, 0).filter(({ kind }) => kind === 'delete-claim').length;
   assert.deepEqual([free(true), free(false)], [300, 0]);
   const { network } = api.state();
   assert.ok(network);

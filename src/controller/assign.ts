@@ -27,17 +27,24 @@ export function assign(state: ClusterState): Assignment {
     return { actions: [...report, ...hostsWithoutNode(state)], warnings: [refused(observed, status)] };
   }
   const tenants = assignTenants(network, state);
-  const ids = [...tenants.actions, ...advanceReleases(state), ...report];
+  const ids = (waiting: number): readonly Action[] => [
+    ...tenants.actions,
+    ...advanceReleases(state, waiting),
+    ...report,
+  ];
   if (reason === 'HeldByHosts') {
     // The agents stay with the plan that their Hosts hold, so no host joins under another one; but pods go on. An id
     // of tenant or segment that does not fit that plan only has them in the shared pool.
     return {
-      actions: [...hostsWithoutNode(state), ...ids],
+      actions: [...hostsWithoutNode(state), ...ids(0)],
       warnings: [...tenants.warnings, refused(observed, status)],
     };
   }
   const hosts = assignHosts(network, state);
-  return { actions: [...hosts.actions, ...ids], warnings: [...hosts.warnings, ...tenants.warnings] };
+  return {
+    actions: [...hosts.actions, ...ids(hosts.warnings.length)],
+    warnings: [...hosts.warnings, ...tenants.warnings],
+  };
 }
 
 /** What the Network's status has to say. */

@@ -65,7 +65,7 @@ class TestAgent {
     this.hostId = hostsOf(this.#api).get(this.name)?.id ?? this.hostId;
     if (this.#acknowledgements.startAnew(this.#network.value)) this.list();
     const inForce = Math.min(this.tenants.version, this.#network.version);
-    const known = this.tenants.value.values();
+    const known = { hosts: hostsOf(this.#api).values(), tenants: this.tenants.value.values() };
     this.#acknowledged = this.#acknowledgements.update(this.#network.value, inForce, known);
   }
 

@@ -28,7 +28,8 @@ export interface Agents {
 export interface Release {
   /** As agents acknowledge it (objects/release.ts). */
   readonly name: string;
-  /** Absent: of no id, but of all that was given before a backup was restored. */
+  readonly host?: number;
+  /** Absent, as `host` is: of no id, but of all that was given before a backup was restored. */
   readonly tenant?: number;
   /** Absent: the tenant's id itself, with all its segments. */
   readonly segment?: number;
@@ -68,6 +69,8 @@ export type Action =
   | { readonly kind: 'create-claim'; readonly claim: NewClaim }
   /** Only once the API server has confirmed that its holder is gone. */
   | { readonly kind: 'release-claim'; readonly claim: IdClaim }
+  /** The holder is back before its id went to another. */
+  | { readonly kind: 'keep-claim'; readonly claim: IdClaim }
   /** Where it frees an id, only once the API server has confirmed that nobody means the old owner. */
   | { readonly kind: 'delete-claim'; readonly meta: Meta; readonly frees?: Release }
   | { readonly kind: 'create-host'; readonly name: string; readonly spec: HostSpec }

@@ -1,3 +1,5 @@
+import type { Host } from './host.ts';
+import { claimName, type IdClaim } from './id-claim.ts';
 import type { Meta } from './meta.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -13,6 +15,14 @@ export function tenantRelease(tenant: Pick<Meta, 'uid'>): string {
  */
 export function segmentRelease(tenant: Pick<Meta, 'uid'>, id: number, version: string): string {
   return `${tenant.uid}/${id}/${version}`;
+}
+
+/**
+ * The name of the release of a host id: that of its claim, with the resourceVersion since which it is released; no
+ * other release has it.
+ */
+export function hostRelease({ id, meta }: Pick<IdClaim, 'id' | 'meta'>): string {
+  return `${claimName('Host', id)}/${meta.resourceVersion}`;
 }
 
 /** The annotation of the Network by which a person says that the API server was restored from a backup; any new value. */
@@ -35,9 +45,10 @@ export function isRestoreMark(release: string): boolean {
   return release.startsWith(RESTORED);
 }
 
-/** Whether `tenants` still have, under its old owner or a new one, the id that a release is about. */
-export function isMeant(release: string, tenants: Iterable<Tenant>): boolean {
+/** Whether `hosts` or `tenants` still have, under its old owner or a new one, the id that a release is about. */
+export function isMeant(release: string, hosts: Iterable<Host>, tenants: Iterable<Tenant>): boolean {
   const [uid, segment] = release.split('/');
+  for (const { id } of hosts) if (uid === claimName('Host', id)) return true;
   for (const { meta, segments } of tenants) {
     if (meta.uid === uid) return segment === undefined || segments.some(({ id }) => String(id) === segment);
   }
