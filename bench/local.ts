@@ -5,7 +5,8 @@ import { clusterLayout } from '../src/local/cluster-layout.ts';
 import { nodeProcess } from '../src/local/nodes.ts';
 import { runCommand } from '../src/local/run-command.ts';
 import { type Measured, measuredRows, measuredTable } from './measured.ts';
-import { processTree, proportionalSize } from './process-memory.ts';
+import { processTree, proportionalSize, readUnlessGone } from './process-memory.ts';
+import { residentBytes } from './process-use.ts';
 
 // The local cluster: how long it takes up and down, and its memory once it is up; and how soon the program answers.
 //   node bench/local.ts [--json FILE] [--rounds N]
@@ -17,6 +18,8 @@ const SIZES = [
   { minions: 2, maxUp: 5 },
   { minions: 4, maxUp: 10 },
 ] as const;
+/** The subcommands that last. */
+const DAEMONS = ['agent', 'controller', 'local-apiserver', 'local-runtime'] as const;
 const STARTS = 20;
 const MAX_START = 0.2;
 
@@ -42,10 +45,13 @@ async function measureStart(): Promise<Measured> {
 async function measureCluster(minions: number, maxUp: number): Promise<readonly Measured[]> {
   const name = `bench-${process.pid}`;
   const [ups, downs, sizes]: [number[], number[], number[]] = [[], [], []];
+  const daemons = new Map<string, number[]>(DAEMONS.map((daemon) => [daemon, []]));
   for (let round = 1; round <= rounds; round++) {
     try {
       ups.push(await seconds('local', 'up', '--name', name, '--minions', String(minions)));
-      sizes.push(memoryOf(name, minions));
+      const processes = processesOf(name, minions);
+      sizes.push(processes.reduce((sum, pid) => sum + proportionalSize(pid), 0) / MIB);
+      for (const pid of processes) daemons.get(daemonOf(pid))?.push(residentBytes(pid) / MIB);
     } finally {
       downs.push(await seconds('local', 'down', '--name', name));
     }
@@ -57,6 +63,11 @@ async function measureCluster(minions: number, maxUp: number): Promise<readonly 
     { what: `${nodes}: local up`, unit: 's', values: ups, atMost: maxUp },
     { what: `${nodes}: local down`, unit: 's', values: downs },
     { what: `${nodes}: memory (PSS) once up`, unit: 'MiB', values: sizes, atMost: MAX_MIB },
+    ...[...daemons].map(([daemon, values]) => ({
+      what: `${nodes}: resident memory of ${daemon}`,
+      unit: 'MiB',
+      values,
+    })),
   ];
 }
 
@@ -67,12 +78,17 @@ async function seconds(...args: readonly string[]): Promise<number> {
   return Number(process.hrtime.bigint() - began) / 1e9;
 }
 
-/** The memory of all processes of all nodes, in MiB. */
-function memoryOf(name: string, minions: number): number {
+/** All processes of all nodes. */
+function processesOf(name: string, minions: number): readonly number[] {
   const roots = clusterLayout(name, minions).nodes.map((node) => {
     const first = nodeProcess(node);
     if (first === undefined) throw new Error(`${node.name} has no process on file`);
     return first.pid;
   });
-  return processTree(roots).reduce((sum, pid) => sum + proportionalSize(pid), 0) / MIB;
+  return processTree(roots);
+}
+
+/** The subcommand of the program that a process runs, '' for other programs. */
+function daemonOf(pid: number): string {
+  return /\/romana\.ts\0([-a-z]+)\0/.exec(readUnlessGone(`/proc/${pid}/cmdline`))?.[1] ?? '';
 }

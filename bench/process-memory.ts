@@ -31,7 +31,7 @@ function parentOf(pid: number): number | undefined {
 }
 
 /** The file of a process, or nothing when the process ended meanwhile. */
-function readUnlessGone(path: string): string {
+export function readUnlessGone(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch (error) {
