@@ -181,7 +181,25 @@ function hostFindings({ now, nodes, hosts, reports, pods }: Observation): readon
       ...conditionFindings(about, report.conditions, 'its agent looks again every 5 s'),
     ];
   });
-  return [...unready, ...without, ...unreachable, ...late];
+  return [...unready, ...without, ...unreachable, ...late, ...leftReports(hostNames, nodes, reports.objects)];
+}
+
+/** What machines that are gone have told last: as long as it is there, no id is reused that they may act for. */
+function leftReports(
+  hosts: ReadonlySet<string>,
+  nodes: readonly NodeReadiness[],
+  reports: readonly HostReport[],
+): readonly Finding[] {
+  const known = new Set([...hosts, ...nodes.map(({ name }) => name)]);
+  return reports
+    .filter(({ meta }) => !known.has(meta.name))
+    .map(({ meta: { name } }) =>
+      warning(
+        `HostReport/${name}`,
+        'is of a node that is gone; no id that its agent may still act for is reused until an hour after its last word',
+        `needs no action; if the machine is off for good: kubectl delete hostreport ${name}`,
+      ),
+    );
 }
 
 /** How many addresses of the host's range are shown of pods that its agent must have reported by now. */
