@@ -9,6 +9,7 @@ import { demoPolicy } from '../policy/from-demo.ts';
 import { applyActions } from './apply.ts';
 import { assign } from './assign.ts';
 import { FakeApi } from './fake-api.ts';
+import { settle } from './settle.ts';
 
 /** Three segments a tenant in IPv4. */
 const NARROW = { cidr: '10.0.0.0/8', hostBits: 2, tenantBits: 2, segmentBits: 2, endpointBits: 18 };
@@ -23,16 +24,6 @@ async function makeApi(plans: readonly object[] = [NARROW]): Promise<FakeApi> {
   await api.create(HOST_REPORTS, { metadata: { name: 'n1' }, status: {} });
   await api.create(NAMESPACES, { metadata: { name: 'a' } });
   return api;
-}
-
-async function settle(api: FakeApi): Promise<ReturnType<typeof assign>> {
-  for (let round = 0; round < 20; round++) {
-    const assignment = assign(api.state());
-    if (assignment.actions.length === 0) return assignment;
-    const { outdated } = await applyActions(api, new FakeClock(), assignment.actions, never);
-    assert.deepEqual(outdated, []);
-  }
-  assert.fail(`does not come to rest: ${JSON.stringify(assign(api.state()).actions)}`);
 }
 
 /** Pods named after their segments, one after the other. */

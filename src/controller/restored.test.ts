@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FakeClock } from '../lib/fake-clock.ts';
 import { parseHost } from '../objects/host.ts';
 import { ID_CLAIMS, parseIdClaim } from '../objects/id-claim.ts';
 import { HOST_REPORTS, HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
-import { applyActions } from './apply.ts';
-import { assign } from './assign.ts';
 import { FakeApi } from './fake-api.ts';
+import { settle } from './settle.ts';
 
 const PLAN = { cidr: '10.0.0.0/8', hostBits: 2, tenantBits: 2, segmentBits: 2, endpointBits: 18 };
 const MARK = 'restored:monday';
-const never = new AbortController().signal;
 
 /** A cluster with two nodes whose agents report, right after a backup was restored. */
 async function makeApi(): Promise<FakeApi> {
@@ -25,15 +22,6 @@ async function makeApi(): Promise<FakeApi> {
   await api.patch(NETWORKS, 'default', { metadata: { annotations: { 'romana.io/restored': 'monday' } } });
   await settle(api);
   return api;
-}
-
-async function settle(api: FakeApi): Promise<void> {
-  for (let round = 0; round < 20; round++) {
-    const { actions } = assign(api.state());
-    if (actions.length === 0) return;
-    await applyActions(api, new FakeClock(), actions, never);
-  }
-  assert.fail(`does not come to rest: ${JSON.stringify(assign(api.state()).actions)}`);
 }
 
 async function addPod(api: FakeApi, namespace: string): Promise<void> {
