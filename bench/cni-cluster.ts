@@ -7,6 +7,7 @@ import { DEFAULT_PLANS, hostRange } from '../src/addr/plan.ts';
 import { HttpKubeClient } from '../src/kube/http-client.ts';
 import { waitFor } from '../src/lib/wait-for.ts';
 import { kubeconfigText } from '../src/local/pki.ts';
+import { ID_CLAIMS, idClaimToJson } from '../src/objects/id-claim.ts';
 import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS, TENANTS } from '../src/objects/resources.ts';
 import type { Contender, Sandbox } from './cni-call.ts';
 import { PLUGINS } from './own-host.ts';
@@ -108,6 +109,7 @@ async function makeObjects(client: HttpKubeClient, options: BenchClusterOptions)
   await client.create(NETWORKS, romana('Network', 'default', { spec: { plans } }));
   const ranges = DEFAULT_PLANS.map((plan) => hostRange(plan, 1));
   await client.create(HOSTS, romana('Host', NODE, { spec: { id: 1, ranges, addresses: [options.address] } }));
+  await client.create(ID_CLAIMS, idClaimToJson({ kind: 'Host', id: 1, holder: { name: NODE, uid: '' } }));
   await makeTenant(client, 1, NAMESPACE, ['frontend', 'backend']);
   await makePolicy(client, NAMESPACE, POLICY, { to: 'backend', from: 'frontend' });
   await makeTenant(client, 2, CROWD, CROWD_SEGMENTS);

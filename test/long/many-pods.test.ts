@@ -9,6 +9,7 @@ import { DEFAULT_PLANS, encode, hostRange } from '../../src/addr/plan.ts';
 import type { FakeKubeClient } from '../../src/kube/fake-client.ts';
 import { unwrap } from '../../src/lib/result.ts';
 import { kubeconfigText } from '../../src/local/pki.ts';
+import { ID_CLAIMS, idClaimToJson } from '../../src/objects/id-claim.ts';
 import { ALPHA_ISOLATION } from '../../src/objects/namespace.ts';
 import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS, TENANTS } from '../../src/objects/resources.ts';
 import { FakeApiServer } from '../support/fake-api-server.ts';
@@ -89,6 +90,7 @@ async function makeObjects(client: FakeKubeClient): Promise<void> {
     const ranges = DEFAULT_PLANS.map((plan) => hostRange(plan, id));
     const spec = { id, ranges, addresses: [`192.168.99.${id + 11}`] };
     await client.create(HOSTS, { metadata: { name: nodeName(id) }, spec });
+    await client.create(ID_CLAIMS, idClaimToJson({ kind: 'Host', id, holder: { name: nodeName(id), uid: '' } }));
   }
   for (const [n, name] of TENANT_NAMES.entries()) {
     await client.create(NAMESPACES, { metadata: { name, annotations: { [ALPHA_ISOLATION]: 'on' } } });

@@ -4,13 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { ApiError, type Selection } from '../../src/kube/client.ts';
 import { FakeKubeClient } from '../../src/kube/fake-client.ts';
+import { ID_CLAIMS } from '../../src/objects/id-claim.ts';
 import * as resources from '../../src/objects/resources.ts';
 import type { Resource } from '../../src/objects/resources.ts';
 import type { TestNetns } from './netns.ts';
 
 /** `/api/v1` or `/apis/GROUP/VERSION`, perhaps a namespace, the plural, perhaps a name and a subresource. */
 const PATH = /^\/(?:api|apis\/([^/]+))\/([^/]+)(?:\/namespaces\/([^/]+)(?=\/))?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/;
-const KINDS = Object.values(resources).filter((value) => typeof value === 'object');
+const KINDS = [ID_CLAIMS, ...Object.values(resources).filter((value) => typeof value === 'object')];
 
 interface Target {
   readonly resource: Resource;
