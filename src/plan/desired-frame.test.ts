@@ -81,7 +81,7 @@ test('plan masquerades towards outside alone, and only when asked to', () => {
 chain postrouting {
 	comment "masquerade towards outside"
 	type nat hook postrouting priority srcnat; policy accept;
-	ip saddr @own4 ip daddr != @hosts4 ip daddr != @nodes4 ip daddr != @unmasked4 ip daddr != { 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255 } masquerade fully-random
+	ip saddr 10.1.0.0/16 ip daddr & 255.255.0.0 != @hosts4 ip daddr != @nodes4 ip daddr != @unmasked4 ip daddr != { 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255 } masquerade fully-random
 }
 `,
   );
@@ -128,8 +128,8 @@ chain raw {
 
 chain from-elsewhere {
 	comment "no address of this host, none of another from the wrong side"
-	ip saddr @own4 drop
-	ip saddr @hosts4 fib saddr . iif oif missing drop
+	ip saddr 10.1.0.0/16 drop
+	ip saddr & 255.255.0.0 @hosts4 fib saddr . iif oif missing drop
 }
 
 chain from-pod {

@@ -83,10 +83,10 @@ set in-6ff84a6a-segment6 {
 
 chain in-6ff84a6a {
 	comment "tenant-a/pol1"
-	ip saddr != @hosts4 drop
+	ip saddr & 255.255.0.0 != @hosts4 drop
 	ip saddr @exceptions4 drop
 	ip saddr & 255.0.255.0 . meta l4proto . th dport @in-6ff84a6a-segment4 return
-	ip6 saddr != @hosts6 drop
+	ip6 saddr & ffff:ffff:ffff:ffff:ffff:: != @hosts6 drop
 	ip6 saddr @exceptions6 drop
 	ip6 saddr & ffff:ffff:ffff:ffff:0:ffff:ffff:0 . meta l4proto . th dport @in-6ff84a6a-segment6 return
 	drop
@@ -153,7 +153,7 @@ set in-6ff84a6a-segment4 {
 chain in-6ff84a6a {
 	comment "tenant-a/pol1"
 	ip saddr . meta l4proto . th dport @in-6ff84a6a-address4 return
-	ip saddr != @hosts4 drop
+	ip saddr & 255.255.0.0 != @hosts4 drop
 	ip saddr @exceptions4 drop
 	ip saddr & 255.0.255.0 . meta l4proto . th dport @in-6ff84a6a-segment4 return
 	drop

@@ -1,7 +1,8 @@
 import type { Exception } from '../objects/host.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
 import { addForward } from './forward.ts';
-import { addHostSets, hostRanges } from './host-sets.ts';
+import { hostRanges } from './host-ranges.ts';
+import { addHostSets } from './host-sets.ts';
 import { knownPods } from './known-pods.ts';
 import { addMasquerade } from './masquerade.ts';
 import { ownExceptions } from './own-exceptions.ts';
@@ -38,9 +39,9 @@ export function plan(snapshot: Snapshot): Desired {
   const routes = desiredRoutes(snapshot, ranges);
   const builder = new RulesetBuilder();
   addHostSets(builder, { snapshot, ranges, known });
-  addSpoofCheck(builder, snapshot);
+  addSpoofCheck(builder, snapshot, ranges.own);
   const watches = addForward(builder, { snapshot, tenancy, known });
-  addMasquerade(builder, snapshot);
+  addMasquerade(builder, snapshot, ranges.own);
   return {
     routes: routes.routes,
     ruleset: builder.ruleset(),

@@ -1,10 +1,11 @@
 import { familyOf } from '../addr/address.ts';
 import type { Address, Family } from '../addr/address.ts';
 import { contains } from '../addr/cidr.ts';
-import { decode, hostRange, maxHost } from '../addr/plan.ts';
+import { decode } from '../addr/plan.ts';
 import type { Decoded, Plan } from '../addr/plan.ts';
 import type { Host } from '../objects/host.ts';
 import type { Party } from '../policy/party.ts';
+import { type HeldRange, hostRanges } from './host-ranges.ts';
 import { knownPods } from './known-pods.ts';
 import type { KnownPod, KnownPods } from './known-pods.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -37,9 +38,10 @@ class Index implements IdentityIndex {
   readonly #tenancy: Tenancy;
   readonly #known: KnownPods;
   readonly #plans: ReadonlyMap<Family, Plan>;
-  readonly #hostById = new Map<number, Host>();
+  readonly #ranges: readonly HeldRange[];
+  /** By family and id. */
+  readonly #holders: ReadonlyMap<string, Host>;
   readonly #hostByAddress = new Map<Address, Host>();
-  readonly #wholeRanges = new Map<string, boolean>();
   readonly #parties = new Map<Address, Party>();
 
   constructor(snapshot: Snapshot) {
@@ -47,8 +49,10 @@ class Index implements IdentityIndex {
     this.#tenancy = new Tenancy(snapshot.tenants);
     this.#known = knownPods(snapshot, this.#tenancy);
     this.#plans = new Map(snapshot.network.plans.map((plan) => [plan.family, plan]));
+    const { own, others } = hostRanges(snapshot).ranges;
+    this.#ranges = [...own, ...others];
+    this.#holders = new Map(this.#ranges.map(({ plan, host }) => [`${plan.family} ${host.id}`, host]));
     for (const host of snapshot.hosts.values()) {
-      this.#hostById.set(host.id, host);
       for (const address of host.addresses) this.#hostByAddress.set(address, host);
     }
   }
@@ -95,26 +99,10 @@ class Index implements IdentityIndex {
 
   /** The host in whose range `address` is. Fields too large to be ids still leave it in somebody's range. */
   #hostOf(address: Address, fields: Decoded | undefined): Host | undefined {
-    const plan = this.#plans.get(familyOf(address));
-    if (plan === undefined) return undefined;
-    if (fields !== undefined) {
-      const host = this.#hostById.get(fields.host);
-      return host !== undefined && this.#holdsAll(plan, host) ? host : this.#search(address);
-    }
-    return contains(plan.cidr, address) ? this.#search(address) : undefined;
-  }
-
-  /** Whether the host has the whole range of its id, as it should: then the id alone tells. */
-  #holdsAll(plan: Plan, host: Host): boolean {
-    const key = `${plan.family} ${host.id}`;
-    const before = this.#wholeRanges.get(key);
-    if (before !== undefined) return before;
-    const whole = host.id <= maxHost(plan) && host.ranges.includes(hostRange(plan, host.id));
-    this.#wholeRanges.set(key, whole);
-    return whole;
-  }
-
-  #search(address: Address): Host | undefined {
-    return [...this.#snapshot.hosts.values()].find((host) => host.ranges.some((range) => contains(range, address)));
+    const family = familyOf(address);
+    if (fields !== undefined) return this.#holders.get(`${family} ${fields.host}`);
+    const plan = this.#plans.get(family);
+    if (plan === undefined || !contains(plan.cidr, address)) return undefined;
+    return this.#ranges.find(({ range }) => contains(range, address))?.host;
   }
 }

@@ -1,3 +1,4 @@
+import { hostPrefix } from './host-ranges.ts';
 import type { Address, Family } from '../addr/address.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Direction } from '../policy/model.ts';
@@ -85,7 +86,8 @@ class ChainWriter {
     const lookups = (['segment', 'tenant'] as const).filter((kind) => this.#matches.has(kind, family));
     if (lookups.length === 0) return;
     const peer = this.#peer(family);
-    this.#rules.push(`${peer} != @hosts${family} drop`, `${peer} @exceptions${family} drop`);
+    const prefix = hostPrefix(plan, this.#direction === 'ingress' ? 'saddr' : 'daddr');
+    this.#rules.push(`${prefix} != @hosts${family} drop`, `${peer} @exceptions${family} drop`);
     for (const kind of lookups) this.#allowLookup(kind, family, `${peer} & ${peerMask(plan, kind)}`);
   }
 

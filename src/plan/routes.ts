@@ -2,7 +2,7 @@ import { familyOf } from '../addr/address.ts';
 import type { Address } from '../addr/address.ts';
 import { cidrFamily } from '../addr/cidr.ts';
 import type { Cidr } from '../addr/cidr.ts';
-import type { HostRanges } from './host-sets.ts';
+import type { HostRanges } from './host-ranges.ts';
 import { leaseTexts } from './lease-texts.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Warning } from './warning.ts';
@@ -28,7 +28,7 @@ export function desiredRoutes(
   snapshot: Snapshot,
   ranges: HostRanges,
 ): { readonly routes: readonly DesiredRoute[]; readonly warnings: readonly Warning[] } {
-  const routes: DesiredRoute[] = ranges.own.map((dst) => ({ kind: 'blackhole', dst }));
+  const routes: DesiredRoute[] = ranges.own.map(({ range }) => ({ kind: 'blackhole', dst: range }));
   const warnings: Warning[] = [];
   for (const { host, range } of ranges.others) {
     const via = host.addresses.find((address) => familyOf(address) === cidrFamily(range));

@@ -1,5 +1,5 @@
 import type { Family } from '../addr/address.ts';
-import { cidrFamily } from '../addr/cidr.ts';
+import { type HeldRange, hostPrefix } from './host-ranges.ts';
 import { leaseTexts } from './lease-texts.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import { WORDS } from './ruleset-builder.ts';
@@ -22,7 +22,7 @@ const BEFORE_DEFRAGMENTATION = -450;
  * expect there, and what it sends to itself comes by lo, which is left alone. Where the host has one uplink alone, other
  * hosts' packets come by that one: looking the route up for each of them costs 5 % of all connections per second.
  */
-export function addSpoofCheck(builder: RulesetBuilder, snapshot: Snapshot): void {
+export function addSpoofCheck(builder: RulesetBuilder, snapshot: Snapshot, own: readonly HeldRange[]): void {
   const families = snapshot.network.plans.map(({ family }) => family);
   const elements: Record<Family, string[]> = { 4: [], 6: [] };
   for (const lease of snapshot.leases) {
@@ -44,21 +44,23 @@ export function addSpoofCheck(builder: RulesetBuilder, snapshot: Snapshot): void
   });
   builder.chain('from-pod', { comment: 'own addresses only', rules: fromPod(families) });
   if (uplink !== undefined) {
-    const own = snapshot.hosts.get(snapshot.node)?.ranges ?? [];
     builder.chain('from-uplink', {
       comment: 'no address of this host',
-      // Not by the set: to compare a prefix is cheaper, and every packet of other hosts' pods comes by here.
-      rules: own.map((range) => `${WORDS[cidrFamily(range)].ip} saddr ${range} drop`),
+      rules: own.map(noneOfOurs),
     });
   }
   builder.chain('from-elsewhere', {
     comment: 'no address of this host, none of another from the wrong side',
-    rules: families.flatMap((family) => [
-      `${WORDS[family].ip} saddr @own${family} drop`,
+    rules: own.flatMap((held) => [
+      noneOfOurs(held),
       // The route back has to leave by the interface that the packet came in by, as rp_filter has it.
-      `${WORDS[family].ip} saddr @hosts${family} fib saddr . iif oif missing drop`,
+      `${hostPrefix(held.plan, 'saddr')} @hosts${held.plan.family} fib saddr . iif oif missing drop`,
     ]),
   });
+}
+
+function noneOfOurs({ plan, range }: HeldRange): string {
+  return `${WORDS[plan.family].ip} saddr ${range} drop`;
 }
 
 /** The interface by which all other hosts are reached, when it is one alone, and of a name that nft takes as it is. */

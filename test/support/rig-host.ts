@@ -230,8 +230,12 @@ export class RigHost {
       run('ip', '-brief', 'link').replaceAll(/ +$/gm, ''),
       ...['-4', '-6'].map((family) => run('ip', family, 'route', 'show', 'table', 'all', 'proto', '82')),
       run('ip', 'neighbour', 'show', 'nud', 'permanent'),
-      // In the order of their making, which says nothing.
-      ...run('nft', 'list', 'table', 'inet', 'romana').split('\n\n').sort(),
+      // In the order of their making, which says nothing; the table's own braces are with the first and the last.
+      ...run('nft', 'list', 'table', 'inet', 'romana')
+        .trim()
+        .slice('table inet romana {\n'.length, -2)
+        .split('\n\n')
+        .sort(),
       ...names.map((name) => `${name}: ${readFileSync(join(leases, name), 'utf8')}`),
     ].join('\n');
   }
