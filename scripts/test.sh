@@ -1,7 +1,8 @@
 #!/bin/sh
-# npm test: set-up, then every test of the main tier. `long` is the tier of long runs, `kubectl` the one
-# with a real kubectl, which ends at once where there is none; other arguments are test files. LONG_STEPS
-# shortens the long random walk, and LONG_SEED plays one that failed again.
+# npm test: set-up, then every test of the main tier. `long` is the tier of long runs, `kubectl` the one with a real
+# kubectl, `plugins` the one with the newest standard CNI plugins, which end at once where there is no kubectl, or no Go
+# to build those; other arguments are test files. LONG_STEPS shortens the long random walk, and LONG_SEED plays one that
+# failed again.
 set -eu
 cd "$(dirname "$0")/.."
 if [ "${1-}" = kubectl ] && ! command -v kubectl > /dev/null; then
@@ -16,5 +17,6 @@ case ${1-} in
   '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/fuzz/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
   long) set -- 'test/long/*.test.ts' ;;
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
+  plugins) set -- 'test/plugins/*.test.ts' ;;
 esac
 exec $as_root PATH="$PWD/node_modules/.bin:$PATH" LONG_STEPS="${LONG_STEPS-}" LONG_SEED="${LONG_SEED-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=2 "$@"
