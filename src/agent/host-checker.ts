@@ -10,7 +10,7 @@ import type { Host } from '../objects/host.ts';
 import { hostConditions, type HostFacts } from './host-checks.ts';
 
 /** Between two looks, in milliseconds: each costs a millisecond or so. */
-const EVERY_MS = 5_000;
+const EVERY_MS = 10_000;
 
 /** What has to be known of the cluster. */
 interface Cluster {
@@ -89,7 +89,7 @@ export class HostChecker {
           return address === undefined ? [] : [{ host: meta.name, address }];
         }),
       )
-      .toSorted((a, b) => a.host.localeCompare(b.host));
+      .toSorted((a, b) => (a.host < b.host ? -1 : 1));
     const ways = rtnl.ways(others.map(({ address }) => address));
     return {
       chains: forwardChains(),

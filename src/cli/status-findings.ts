@@ -178,7 +178,7 @@ function hostFindings({ now, nodes, hosts, reports, pods }: Observation): readon
     return [
       ...(silentMs > SILENT_MS ? [error(about, silent, agentLog)] : []),
       ...(reported < shown ? [error(about, stale, agentLog)] : []),
-      ...conditionFindings(about, report.conditions, 'its agent looks again every 5 s'),
+      ...conditionFindings(about, report.conditions, 'its agent looks again every 10 s'),
     ];
   });
   return [...unready, ...without, ...unreachable, ...late, ...leftReports(hostNames, nodes, reports.objects)];

@@ -198,7 +198,7 @@ function blocked(status: 'False' | 'Unknown'): Partial<Observation> {
 
 void test('clusterStatus tells what blocks pods on a host: wrong when it does, a warning when it may', () => {
   const said = 'HostReport/minion1 ForwardingAllowed is';
-  const after = '(ForeignForwardDrop): chain x; its agent looks again every 5 s';
+  const after = '(ForeignForwardDrop): chain x; its agent looks again every 10 s';
   assert.deepEqual(lines(blocked('False')), [`wrong: ${said} False ${after}`]);
   assert.deepEqual(lines(blocked('Unknown')), [`warning: ${said} Unknown ${after}`, 'all is well']);
 });

@@ -7,7 +7,7 @@ import { type Condition, parseHostReport } from '../../src/objects/host-report.t
 import { HOST_REPORTS, NODES } from '../../src/objects/resources.ts';
 import { Rig } from '../support/rig.ts';
 
-/** An agent looks every 5 s and reports 2 s later. */
+/** An agent looks every 10 s and reports 2 s later. */
 const SEEN_MS = 30_000;
 
 describe('the HostReport names what blocks pods on a host', () => {

@@ -26,7 +26,7 @@ interface Target {
  */
 export class FakeApiServer {
   readonly client = new FakeKubeClient();
-  /** The bytes of all bodies that were sent. */
+  /** The bytes of all lists and watches that were sent, in which a client hears of what others do. */
   sent = 0;
   readonly #server = createServer((request, response) => {
     this.#answer(request, response).catch((error: unknown) => this.#refuse(response, error));
@@ -53,14 +53,14 @@ export class FakeApiServer {
     const target = targetOf(url.pathname);
     const { resource, namespace, name, subresource } = target;
     if (request.method === 'POST') {
-      return this.#say(response, await this.client.create(resource, (await json(request)) as object, namespace));
+      return void this.#say(response, await this.client.create(resource, (await json(request)) as object, namespace));
     }
     if (request.method === 'PATCH') {
       const patch = (await json(request)) as object;
-      return this.#say(response, await this.client.patch(resource, name, patch, { namespace, subresource }));
+      return void this.#say(response, await this.client.patch(resource, name, patch, { namespace, subresource }));
     }
     if (request.method !== 'GET') throw new ApiError({ status: 405, message: `no ${request.method} here` });
-    if (name !== '') return this.#say(response, await this.client.get(resource, name, namespace));
+    if (name !== '') return void this.#say(response, await this.client.get(resource, name, namespace));
     const selection: Selection = {
       namespace,
       labelSelector: url.searchParams.get('labelSelector') ?? undefined,
@@ -70,7 +70,8 @@ export class FakeApiServer {
       return await this.#watch(response, resource, selection, url.searchParams.get('resourceVersion') ?? '');
     }
     const { items, resourceVersion } = await this.client.list(resource, selection);
-    return this.#say(response, { kind: `${resource.kind}List`, metadata: { resourceVersion }, items });
+    const list = { kind: `${resource.kind}List`, metadata: { resourceVersion }, items };
+    this.sent += this.#say(response, list);
   }
 
   async #watch(
@@ -83,13 +84,18 @@ export class FakeApiServer {
     response.once('close', () => gone.abort(new Error('the watch is closed')));
     response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
     const events = this.client.watch(resource, { ...selection, resourceVersion, signal: gone.signal });
-    for await (const { type, object } of events) this.#write(response, `${JSON.stringify({ type, object })}\n`);
+    for await (const { type, object } of events) {
+      const line = `${JSON.stringify({ type, object })}\n`;
+      this.sent += Buffer.byteLength(line);
+      response.write(line);
+    }
   }
 
-  #say(response: ServerResponse, body: unknown): void {
-    response.writeHead(200, { 'content-type': 'application/json' });
-    this.#write(response, JSON.stringify(body));
-    response.end();
+  /** @returns the bytes of the body. */
+  #say(response: ServerResponse, body: unknown): number {
+    const text = JSON.stringify(body);
+    response.writeHead(200, { 'content-type': 'application/json' }).end(text);
+    return Buffer.byteLength(text);
   }
 
   #refuse(response: ServerResponse, error: unknown): void {
@@ -100,11 +106,6 @@ export class FakeApiServer {
     response.end(
       JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code: status, reason, message }),
     );
-  }
-
-  #write(response: ServerResponse, text: string): void {
-    this.sent += Buffer.byteLength(text);
-    response.write(text);
   }
 }
 
