@@ -158,7 +158,8 @@ class RigWorlds {
 
   async #renew(name: string): Promise<void> {
     for (const [at, pod] of this.#pods) if (pod.namespace === name) await this.#stop(at);
-    for (const pod of this.#finished.filter(({ namespace }) => namespace === name)) await this.#rig.remove(pod, PATIENCE);
+    for (const pod of this.#finished.filter(({ namespace }) => namespace === name))
+      await this.#rig.remove(pod, PATIENCE);
     this.#finished = this.#finished.filter(({ namespace }) => namespace !== name);
     this.#policies = new Set([...this.#policies].filter((key) => !key.startsWith(`${name}/`)));
     await this.#rig.renewNamespace(name);
