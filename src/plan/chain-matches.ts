@@ -1,4 +1,4 @@
-import type { Address, Family } from '../addr/address.ts';
+import { familyOf, type Address, type Family } from '../addr/address.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Direction, Policy, Rule } from '../policy/model.ts';
 import type { CidrLess } from './address-ranges.ts';
@@ -151,8 +151,20 @@ function addRule(
     return;
   }
   for (const peer of rule.peers) {
-    if (peer.kind === 'cidr') {
-      matches.addCidr(peer, ports);
+    if (peer.kind === 'cidrs') {
+      for (const block of peer.blocks) matches.addCidr(block, ports);
+      continue;
+    }
+    if (peer.kind === 'nodes') {
+      const addresses = by.peers.nodeAddresses(peer.selector);
+      for (const { family } of by.plans) {
+        matches.add(
+          'address',
+          family,
+          addresses.filter((address) => familyOf(address) === family),
+          ports,
+        );
+      }
       continue;
     }
     const compiled = by.peers.compile(peer.selection);

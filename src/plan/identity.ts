@@ -69,7 +69,7 @@ class Index implements IdentityIndex {
     const known = this.#known.byAddress.get(address);
     if (known !== undefined) return this.#podParty(known.pod, address);
     const node = this.#hostByAddress.get(address);
-    if (node !== undefined) return { kind: 'host', name: node.meta.name, addresses: [address] };
+    if (node !== undefined) return { kind: 'host', name: node.meta.name, labels: node.labels, addresses: [address] };
     return this.#byBits(address);
   }
 

@@ -1,8 +1,8 @@
 import type { Address, Family } from '../addr/address.ts';
-import { contains } from '../addr/cidr.ts';
 import type { Plan } from '../addr/plan.ts';
 import { formatSelector, matches } from '../objects/selector.ts';
 import type { LabelSelector } from '../objects/selector.ts';
+import { inBlock } from '../policy/match.ts';
 import type { Peer, PodSelection, Protocol } from '../policy/model.ts';
 import { podMatches } from './known-pods.ts';
 import type { KnownAddress, KnownPods } from './known-pods.ts';
@@ -65,6 +65,12 @@ export class PeerCompiler {
     return compiled;
   }
 
+  /** All addresses of the Nodes with these labels. */
+  nodeAddresses(selector: LabelSelector): readonly Address[] {
+    const hosts = [...this.#snapshot.hosts.values()].filter(({ labels }) => matches(selector, labels));
+    return hosts.flatMap(({ addresses }) => addresses);
+  }
+
   /** Where pods of `peers` have a container port of this name: `address . protocol . port`, and what to watch. */
   namedPorts(
     peers: readonly Peer[] | 'any',
@@ -83,15 +89,14 @@ export class PeerCompiler {
       peers === 'any'
         ? [{ namespace: '', selector: '' }]
         : peers.flatMap((peer) =>
-            peer.kind === 'cidr' ? [{ namespace: '', selector: '' }] : watchesOf(peer.selection, peer.selection.pods),
+            peer.kind === 'pods' ? watchesOf(peer.selection, peer.selection.pods) : [{ namespace: '', selector: '' }],
           );
     return { elements, watches };
   }
 
   #names(peer: Peer, { pod, address }: Pick<KnownAddress, 'pod' | 'address'>): boolean {
-    if (peer.kind === 'cidr') {
-      return contains(peer.cidr, address) && !peer.except.some((except) => contains(except, address));
-    }
+    if (peer.kind === 'cidrs') return peer.blocks.some((block) => inBlock(block, address));
+    if (peer.kind === 'nodes') return false; // a pod is no Node
     const { namespaces, pods } = peer.selection;
     return (
       podMatches(pod, pods, this.#snapshot.network.segmentLabel) &&

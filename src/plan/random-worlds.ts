@@ -67,9 +67,14 @@ const peer: fc.Arbitrary<Peer> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      kind: fc.constant('cidr' as const),
-      cidr: fc.constantFrom(...CIDRS),
-      except: fc.uniqueArray(fc.constantFrom(...CIDRS.slice(1, 4)), { maxLength: 2 }),
+      kind: fc.constant('cidrs' as const),
+      blocks: fc.array(
+        fc.record({
+          cidr: fc.constantFrom(...CIDRS),
+          except: fc.uniqueArray(fc.constantFrom(...CIDRS.slice(1, 4)), { maxLength: 2 }),
+        }),
+        { minLength: 1, maxLength: 2 },
+      ),
     }),
   },
 );
@@ -108,6 +113,7 @@ const policies: fc.Arbitrary<Policy[]> = fc
       isolates: p.source === 'demo' ? { ingress: false, egress: false } : p.isolates,
       ref: { kind: 'NetworkPolicy', namespace: 'red', name: `p${n}`, uid: `p${n}` },
       priority: 0,
+      problems: [],
     })),
   );
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { evaluate, type Port, type World } from './evaluate.ts';
 import type { Policy, Rule } from './model.ts';
 import type { Party, PodParty } from './party.ts';
-import { address, cidr, demo, namespace, pod, podsIn, podsWhere, policy, world } from './test-world.ts';
+import { address, cidr, demo, namespace, pod, podsIn, podsWhere, policy, selector, world } from './test-world.ts';
 
 const http: Port = { protocol: 'TCP', port: 80 };
 const https: Port = { protocol: 'TCP', port: 443 };
@@ -14,6 +14,7 @@ const backendA = pod('tenant-a/backend', { segment: 'backend' });
 const frontendB = pod('tenant-b/frontend', { segment: 'frontend' });
 const backendB = pod('tenant-b/backend', { segment: 'backend' });
 const other = pod('default/pod');
+const at = (...texts: string[]): PodParty => ({ ...other, addresses: texts.map(address) });
 const outside: Party = { kind: 'outside', address: address('203.0.113.7') };
 
 const isolated = [namespace('default'), namespace('tenant-a', true), namespace('tenant-b', true)];
@@ -45,7 +46,7 @@ function v1World(more: Partial<Rule>, direction: 'ingress' | 'egress' = 'ingress
 }
 
 function fromCidr(text: string): World {
-  return v1World({ peers: [{ kind: 'cidr', cidr: cidr(text), except: [] }] });
+  return v1World({ peers: [{ kind: 'cidrs', blocks: [{ cidr: cidr(text), except: [] }] }] });
 }
 
 test('evaluate allows everything where nobody said anything', () => {
@@ -156,8 +157,8 @@ test('evaluate closes for ingress a namespace that it does not know', () => {
 });
 
 test('R5: evaluate always lets a host to its own pods, and judges another host like outside', () => {
-  const own: Party = { kind: 'host', name: 'minion1', addresses: [address('192.168.99.11')] };
-  const foreign: Party = { kind: 'host', name: 'minion2', addresses: [address('192.168.99.12')] };
+  const own: Party = { kind: 'host', name: 'minion1', labels: new Map(), addresses: [address('192.168.99.11')] };
+  const foreign: Party = { kind: 'host', name: 'minion2', labels: new Map(), addresses: [address('192.168.99.12')] };
   const denyAll = world(isolated, [cluster('admin', 'none', 0, rule('Deny'))]);
   const { ingress } = evaluate(denyAll, own, backendA, http);
   assert.deepEqual([ingress.verdict, ingress.tier, ingress.object], ['allow', 'always', 'Node minion1']);
@@ -167,8 +168,8 @@ test('R5: evaluate always lets a host to its own pods, and judges another host l
 });
 
 test('evaluate lets a pod to its own host unless a cluster policy says otherwise; v1 isolation does not', () => {
-  const own: Party = { kind: 'host', name: 'minion1', addresses: [address('192.168.99.11')] };
-  const foreign: Party = { kind: 'host', name: 'minion2', addresses: [address('192.168.99.12')] };
+  const own: Party = { kind: 'host', name: 'minion1', labels: new Map(), addresses: [address('192.168.99.11')] };
+  const foreign: Party = { kind: 'host', name: 'minion2', labels: new Map(), addresses: [address('192.168.99.12')] };
   const shut = policy('v1', 'tenant-a/shut', { isolates: { ingress: false, egress: true } });
   assert.equal(verdict(world(isolated, [shut]), backendA, own), 'allow');
   assert.equal(verdict(world(isolated, [shut]), backendA, foreign), 'deny');
@@ -179,7 +180,7 @@ test('evaluate lets a pod to its own host unless a cluster policy says otherwise
 });
 
 test('R6: evaluate never takes a host, and so a hostNetwork pod, for a pod', () => {
-  const host: Party = { kind: 'host', name: 'minion2', addresses: [address('10.1.17.3')] };
+  const host: Party = { kind: 'host', name: 'minion2', labels: new Map(), addresses: [address('10.1.17.3')] };
   const deny = policy('admin', 'deny', { ingress: [rule('Deny')], egress: [rule('Deny')] });
   const { egress } = evaluate(world(isolated, [deny]), host, outside, http);
   assert.equal(egress.verdict, 'allow');
@@ -222,7 +223,7 @@ test('evaluate isolates by v1 policy in the directions that it names, and names 
     ingress: [rule('Accept', { peers: [{ kind: 'pods', selection: podsWhere('team=x', 'app in (a,b)') }] })],
     egress: [
       rule('Accept', {
-        peers: [{ kind: 'cidr', cidr: cidr('203.0.113.0/24'), except: [cidr('203.0.113.8/32')] }],
+        peers: [{ kind: 'cidrs', blocks: [{ cidr: cidr('203.0.113.0/24'), except: [cidr('203.0.113.8/32')] }] }],
         field: 'spec.egress[0]',
       }),
     ],
@@ -234,6 +235,29 @@ test('evaluate isolates by v1 policy in the directions that it names, and names 
   assert.equal(evaluate(w, backendA, outside, http).egress.field, 'spec.egress[0].to[0]');
   assert.equal(verdict(w, backendA, { kind: 'outside', address: address('203.0.113.8') }), 'deny');
   assert.equal(verdict(w, backendA, other), 'deny');
+});
+
+test('evaluate finds a peer by the labels of its Node, whatever its address, and takes no pod for one', () => {
+  const nodes = rule('Accept', { peers: [{ kind: 'nodes', selector: selector('zone=a') }] });
+  const w = world(isolated, [cluster('admin', 'nodes', 0, nodes)]);
+  const labels = new Map([['zone', 'a']]);
+  const inZone: Party = { kind: 'host', name: 'minion2', labels, addresses: [address('192.168.99.12')] };
+  assert.equal(evaluate(w, inZone, backendA, http).ingress.field, 'spec.ingress[0].from[0]');
+  assert.equal(verdict(w, { ...inZone, labels: new Map([['zone', 'b']]) }, backendA), 'deny');
+  const posing = { ...other, labels, addresses: inZone.addresses };
+  assert.equal(verdict(w, posing, backendA), 'deny');
+});
+
+test('evaluate takes the blocks of one peer together, and one of another family for none', () => {
+  const blocks = [
+    { cidr: cidr('10.0.0.0/8'), except: [cidr('10.1.0.0/16')] },
+    { cidr: cidr('fd00::/8'), except: [] },
+  ];
+  const w = v1World({ peers: [{ kind: 'cidrs', blocks }] });
+  assert.equal(verdict(w, at('10.2.0.1', 'fd00::1'), backendA), 'allow');
+  assert.equal(verdict(w, at('10.1.0.1', 'fd00::1'), backendA), 'deny'); // it depends on the family
+  assert.equal(verdict(w, at('10.1.0.1'), backendA), 'deny');
+  assert.equal(verdict(w, at(), backendA), 'deny');
 });
 
 test('evaluate resolves a named port on the destination, with its protocol', () => {

@@ -32,6 +32,7 @@ test('demoPolicy of the founding page opens port 80 of its own namespace, and is
       },
     ],
     egress: [],
+    problems: [],
   });
 });
 

@@ -25,5 +25,6 @@ export function demoPolicy(policy: DemoPolicy): Policy {
     isolates: { ingress: false, egress: false },
     ingress: policy.allowIncoming === undefined ? [] : [ruleOf(policy.allowIncoming, namespaces)],
     egress: [],
+    problems: [],
   };
 }

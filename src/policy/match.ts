@@ -1,8 +1,8 @@
-import { familyOf } from '../addr/address.ts';
+import { familyOf, type Address } from '../addr/address.ts';
 import { cidrLength, contains } from '../addr/cidr.ts';
 import { NAMESPACE_NAME_LABEL, type Namespace } from '../objects/namespace.ts';
 import { matches, matchesPartly, type Answer } from '../objects/selector.ts';
-import type { Peer, PodSelection, PortMatch, Protocol, Rule } from './model.ts';
+import type { CidrBlock, Peer, PodSelection, PortMatch, Protocol, Rule } from './model.ts';
 import { addressesOf, type Party } from './party.ts';
 
 /** What is tried: a port of the destination, or ping. */
@@ -42,19 +42,30 @@ export function selects(world: Labelled, selection: PodSelection, party: Party):
   return both(namespace, matchesPartly(selection.pods, party.labels, known));
 }
 
-/** Whether `party` has its addresses in a CIDR. Some in and some out: that depends on the connection, `unknown`. */
-function inCidr(peer: Extract<Peer, { kind: 'cidr' }>, party: Party): Answer {
+/** Whether `address` is one of `block`. */
+export function inBlock({ cidr, except }: CidrBlock, address: Address): boolean {
+  return contains(cidr, address) && !except.some((hole) => contains(hole, address));
+}
+
+/** Whether `party` has its addresses in the blocks. Some in and some out: that depends on the connection, `unknown`. */
+function inCidrs(blocks: readonly CidrBlock[], party: Party): Answer {
   const addresses = addressesOf(party);
-  // A pod whose address is still to come will have one of the plan, wherever that is: only /0 holds it for certain.
-  if (addresses.length === 0 && cidrLength(peer.cidr) === 0) return peer.except.length === 0 ? 'yes' : 'unknown';
-  const inside = addresses.filter((a) => contains(peer.cidr, a) && !peer.except.some((except) => contains(except, a)));
+  if (addresses.length === 0) {
+    // A pod whose address is still to come will have one of the plan, wherever that is: only /0 holds it for certain.
+    const all = blocks.filter(({ cidr }) => cidrLength(cidr) === 0);
+    if (all.length === 0) return 'no';
+    return all.some(({ except }) => except.length === 0) ? 'yes' : 'unknown';
+  }
+  const inside = addresses.filter((address) => blocks.some((block) => inBlock(block, address)));
   if (inside.length === 0) return 'no';
   return inside.length === addresses.length ? 'yes' : 'unknown';
 }
 
 /** Whether `peer` names `party`. */
 export function matchesPeer(world: Labelled, peer: Peer, party: Party): Answer {
-  return peer.kind === 'cidr' ? inCidr(peer, party) : selects(world, peer.selection, party);
+  if (peer.kind === 'cidrs') return inCidrs(peer.blocks, party);
+  if (peer.kind === 'nodes') return answer(party.kind === 'host' && matches(peer.selector, party.labels));
+  return selects(world, peer.selection, party);
 }
 
 function matchesPort(match: PortMatch, port: Port, destination: Party): Answer {

@@ -1,4 +1,5 @@
 import type { Cidr } from '../addr/cidr.ts';
+import type { FieldError } from '../objects/field.ts';
 import type { Protocol } from '../objects/protocol.ts';
 import type { LabelSelector } from '../objects/selector.ts';
 
@@ -15,10 +16,19 @@ export interface PodSelection {
   readonly pods: LabelSelector;
 }
 
+/** Addresses inside `cidr` and outside all of `except`. */
+export interface CidrBlock {
+  readonly cidr: Cidr;
+  readonly except: readonly Cidr[];
+}
+
 /** The other end of a connection, as a rule names it. */
 export type Peer =
   | { readonly kind: 'pods'; readonly selection: PodSelection }
-  | { readonly kind: 'cidr'; readonly cidr: Cidr; readonly except: readonly Cidr[] };
+  /** All addresses of the Nodes that have these labels now. */
+  | { readonly kind: 'nodes'; readonly selector: LabelSelector }
+  /** Whoever has an address in one of the blocks, pods and hosts too. */
+  | { readonly kind: 'cidrs'; readonly blocks: readonly CidrBlock[] };
 
 /** Ports of the destination. A name is that of a container port of the destination with this protocol. */
 export interface PortMatch {
@@ -37,6 +47,8 @@ export interface Rule {
   readonly ports: readonly PortMatch[] | 'any';
   /** Where the rule stands in its source, for messages: `spec.ingress[0]`. */
   readonly field: string;
+  /** What a cluster policy calls the rule, where it does. */
+  readonly name?: string;
 }
 
 /** The object that a policy comes from. */
@@ -61,6 +73,11 @@ export interface Policy {
   readonly isolates: { readonly ingress: boolean; readonly egress: boolean };
   readonly ingress: readonly Rule[];
   readonly egress: readonly Rule[];
+  /**
+   * What in the object can't be enforced, or is not known (R25). Its rules stand here as they fail closed: an Accept
+   * without peers, which matches nothing; a Deny or Pass as a Deny of everything.
+   */
+  readonly problems: readonly FieldError[];
 }
 
 /** `NetworkPolicy tenant-a/pol1`, `demo NetworkPolicy tenant-a/pol1`, `ClusterNetworkPolicy pol2`: for messages. */

@@ -21,8 +21,9 @@ export interface PodParty {
 /** A host, and with it every pod on its network. No policy selects it. */
 export interface HostParty {
   readonly kind: 'host';
-  /** Of the Node. */
+  /** Of the Node, as are the labels. */
   readonly name: string;
+  readonly labels: Labels;
   readonly addresses: readonly Address[];
 }
 

@@ -64,7 +64,7 @@ export function policy(source: Policy['source'], path: string, more: Partial<Pol
   const kind = source === 'demo' || source === 'v1' ? 'NetworkPolicy' : 'ClusterNetworkPolicy';
   const subject = namespaceName === '' ? podsWhere('') : podsIn([namespaceName]);
   const base = { source, ref: { kind, namespace: namespaceName, name, uid: path }, priority: 0, subject };
-  return { ...base, isolates: { ingress: false, egress: false }, ingress: [], egress: [], ...more };
+  return { ...base, isolates: { ingress: false, egress: false }, ingress: [], egress: [], problems: [], ...more };
 }
 
 /** A world in which the segment label is `segment`. */

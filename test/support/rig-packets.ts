@@ -139,7 +139,8 @@ function portOf(protocol: 'tcp' | 'udp', port: number): Port {
 
 function partyOf(who: RigPod | RigHost): Party {
   if (!('uid' in who)) {
-    return { kind: 'host', name: who.name, addresses: who.addresses.map((address) => unwrap(parseAddress(address))) };
+    const addresses = who.addresses.map((address) => unwrap(parseAddress(address)));
+    return { kind: 'host', name: who.name, labels: new Map(), addresses };
   }
   const { namespace: tenant, name, addresses } = who;
   const all = new Map(Object.entries(who.labels));
