@@ -56,6 +56,13 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     daemon: true,
     load: () => import('./local-runtime.ts'),
   },
+  {
+    name: 'local-registry',
+    summary: 'the image registry of a local cluster',
+    hidden: true,
+    daemon: true,
+    load: () => import('./local-registry.ts'),
+  },
 ];
 
 /** Status of a call whose words are off. */
