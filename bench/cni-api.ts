@@ -9,7 +9,9 @@ import { createApiServer } from '../src/local/apiserver/api-server.ts';
 const crds = new URL('../deploy/crds/', import.meta.url);
 const server = createApiServer({
   storage: ':memory:',
-  crds: readdirSync(crds).map((name) => parse(readFileSync(new URL(name, crds), 'utf8')) as unknown),
+  crds: readdirSync(crds)
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => parse(readFileSync(new URL(name, crds), 'utf8')) as unknown),
   tokens: [{ token: process.argv[2] ?? '', user: 'admin' }],
   clock: systemClock,
   log: silentLog,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import { Command } from 'commander';
@@ -10,12 +11,17 @@ import { LeaderElection } from '../kube/leader.ts';
 import { trafficMetrics } from '../kube/traffic.ts';
 import { systemClock } from '../lib/clock.ts';
 import { startHealthServer } from '../lib/health-server.ts';
+import type { JsonObject } from '../objects/field.ts';
+import { formatFieldErrors } from '../objects/meta.ts';
+import { networkToJson, parseNetwork } from '../objects/network.ts';
 import { clusterOptions, connect } from './cluster.ts';
 import { CONTROLLER_LEASE } from './controller-lease.ts';
 import { startDaemon } from './daemon.ts';
 
 interface Options {
   readonly node?: string;
+  readonly leaseNamespace: string;
+  readonly network?: string;
   readonly kubeconfig?: string;
   readonly port: string;
   readonly logLevel: string;
@@ -28,6 +34,8 @@ export function command(): Command {
       'The IPAM service and the route controller: gives ids to hosts, tenants and segments. Any number may run; one acts.',
     )
     .option('--node <name>', 'name of the Node that it runs on, for its identity')
+    .option('--lease-namespace <name>', 'where the Lease is by which one of them acts', 'kube-system')
+    .option('--network <file>', 'the Network to make when the cluster has none, YAML')
     .option('--port <number>', 'TCP port of metrics and health', '9672')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
@@ -37,7 +45,14 @@ export function command(): Command {
       trafficMetrics(registry, 'romana_controller', client.traffic);
       const identity = `${options.node ?? hostname()}_${randomUUID()}`;
       const clock = systemClock;
-      const election = new LeaderElection({ client, ...CONTROLLER_LEASE, identity, clock, log });
+      const election = new LeaderElection({
+        client,
+        name: CONTROLLER_LEASE.name,
+        namespace: options.leaseNamespace,
+        identity,
+        clock,
+        log,
+      });
       const host = options.node ?? hostname();
       const events = new EventRecorder({ client, clock, log, signal, component: 'romana-controller', host });
       const controller = new Controller({
@@ -45,6 +60,7 @@ export function command(): Command {
         clock,
         log,
         registry,
+        firstNetwork: await readNetwork(options.network),
         lead: (work, until) => election.run(until, work),
         warn: ({ about, reason, message }) => {
           events.record({
@@ -68,6 +84,16 @@ export function command(): Command {
         await client.close();
       }
     });
+}
+
+/** @throws Error when the file holds no Network that can be. */
+async function readNetwork(file: string | undefined): Promise<JsonObject | undefined> {
+  if (file === undefined) return undefined;
+  const { parse } = await import('yaml');
+  const json: unknown = parse(await readFile(file, 'utf8'));
+  const network = parseNetwork(json);
+  if (!network.ok) throw new Error(`--network ${file}: ${formatFieldErrors(network.error)}`);
+  return networkToJson(network.value);
 }
 
 function aboutVersion(kind: 'Namespace' | 'Node' | 'Network'): string {

@@ -34,13 +34,17 @@ import { statusCommand } from './status.ts';
 import { tenantsCommand } from './tenants.ts';
 
 const CRDS = resolve(import.meta.dirname, '../../deploy/crds');
-const LEASE = { namespace: 'kube-system', name: 'romana-controller' };
+const LEASE = { namespace: 'kube-system', namespaces: ['kube-system'], name: 'romana-controller' };
 
 /** An embedded API server in memory, and a client to it; both end with the test. */
 async function emptyCluster(t: TestContext, crds = true): Promise<KubeClient> {
   const server = createApiServer({
     storage: ':memory:',
-    crds: crds ? readdirSync(CRDS).map((name): unknown => parse(readFileSync(join(CRDS, name), 'utf8'))) : [],
+    crds: crds
+      ? readdirSync(CRDS)
+          .filter((name) => name.endsWith('.yaml'))
+          .map((name): unknown => parse(readFileSync(join(CRDS, name), 'utf8')))
+      : [],
     tokens: [{ token: 'lists', user: 'system:romana' }],
     clock: systemClock,
     log: silentLog,

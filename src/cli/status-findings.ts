@@ -125,7 +125,7 @@ function conditionFindings(about: string, conditions: readonly Condition[], acti
 }
 
 function leaderFindings(leader: LeaderView | undefined): readonly Finding[] {
-  const about = 'Lease/kube-system/romana-controller';
+  const about = 'Lease/romana-controller';
   const action = 'start `romana controller`, or read its log';
   const effect = 'new nodes, tenants and segments get no ids';
   if (leader === undefined) return [error(about, `no controller has ever led: ${effect}`, action)];

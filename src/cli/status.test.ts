@@ -17,7 +17,7 @@ import { clusterStatus, formatClusterStatus, leaderOf, observe } from './status.
 
 const CREATED = '2026-01-01T00:00:00Z';
 const LATER = Date.parse(CREATED) + REPORT_LATE_MS + 1;
-const LEASE = { namespace: 'kube-system', name: 'romana-controller' };
+const LEASE = { namespace: 'kube-system', namespaces: ['romana-system', 'kube-system'], name: 'romana-controller' };
 const NONE = { objects: [], unreadable: [] };
 
 function report(endpoints: number): HostReport {
@@ -94,7 +94,7 @@ void test('formatClusterStatus names a missing controller, node trouble and a mi
     }),
     [
       'wrong: Network/default there is none, so no host and no pod gets an address; create it',
-      'wrong: Lease/kube-system/romana-controller master_1 has not renewed it for 40 s: new nodes, tenants and segments get no ids; start `romana controller`, or read its log',
+      'wrong: Lease/romana-controller master_1 has not renewed it for 40 s: new nodes, tenants and segments get no ids; start `romana controller`, or read its log',
       'wrong: Node/minion2 is not Ready: kubelet stopped; see kubectl describe node, and the log of its kubelet',
       'wrong: Node/minion2 has no Host, so its pods get no addresses; see its events, and read the log of `romana controller`',
       'wrong: HostReport/minion1 is missing: the agent of this host has not reported yet; read the log of `romana agent` there',

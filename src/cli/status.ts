@@ -54,8 +54,8 @@ export interface ClusterStatus {
 /** What `statusCommand` works with. */
 export interface StatusDependencies extends ListDependencies {
   readonly clock: Clock;
-  /** Where the Lease of the controllers is. */
-  readonly lease: { readonly namespace: string; readonly name: string };
+  /** The Lease of the controllers, and where it may be: in the first of these namespaces that has it. */
+  readonly lease: { readonly namespaces: readonly string[]; readonly name: string };
 }
 
 /** A leader renews every second or so; by then it has, whatever the clocks say. In milliseconds. */
@@ -146,14 +146,18 @@ async function readNetworkView(client: KubeClient): Promise<NetworkView | undefi
 
 async function readLeader(
   client: KubeClient,
-  { namespace, name }: StatusDependencies['lease'],
+  { namespaces, name }: StatusDependencies['lease'],
   clock: Clock,
 ): Promise<LeaderView | undefined> {
-  const get = (): Promise<unknown> =>
-    client.get(LEASES, name, namespace).catch((error: unknown) => {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    });
+  const get = async (): Promise<unknown> => {
+    const ask = (namespace: string): Promise<unknown> =>
+      client.get(LEASES, name, namespace).catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
+    const found = await Promise.all(namespaces.map(ask));
+    return found.find((lease) => lease !== undefined);
+  };
   const first = await get();
   const view = leaderOf(first, clock.now());
   if (view === undefined || view.fresh || view.holder === '') return view;

@@ -3,7 +3,7 @@ import type { Host } from '../objects/host.ts';
 import type { Labels } from '../objects/meta.ts';
 import type { Network } from '../objects/network.ts';
 import type { Node } from '../objects/node.ts';
-import { hostIds, rangesOf, reservedHostIds } from './id-space.ts';
+import { hostIds, rangesOf, reservedHostIds } from '../objects/id-space.ts';
 import type { Action, Assignment, ClusterState, HostSpec, Warning } from './state.ts';
 
 /**

@@ -3,7 +3,7 @@ import { maxSegment } from '../addr/plan.ts';
 import type { Network } from '../objects/network.ts';
 import { segmentRelease } from '../objects/release.ts';
 import type { ReleasedSegment, Segment, Tenant } from '../objects/tenant.ts';
-import { segmentIds } from './id-space.ts';
+import { segmentIds } from '../objects/id-space.ts';
 import { isOver } from './releases.ts';
 import type { Agents, Release } from './state.ts';
 

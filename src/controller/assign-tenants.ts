@@ -4,7 +4,7 @@ import type { Namespace } from '../objects/namespace.ts';
 import type { Network } from '../objects/network.ts';
 import type { Tenant } from '../objects/tenant.ts';
 import { assignSegments } from './assign-segments.ts';
-import { pooledPlans, tenantIds } from './id-space.ts';
+import { pooledPlans, tenantIds } from '../objects/id-space.ts';
 import { namedSegments, takesAddress } from './named-segments.ts';
 import { unconfirmedRestore } from './releases.ts';
 import type { IdClaim } from '../objects/id-claim.ts';

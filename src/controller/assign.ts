@@ -4,7 +4,7 @@ import type { Network } from '../objects/network.ts';
 import { assignHosts, hostsWithoutNode } from './assign-hosts.ts';
 import { assignTenants } from './assign-tenants.ts';
 import { advanceReleases, confirmedRestore, pendingReleases } from './releases.ts';
-import { hostIds, rangesOf, reservedHostIds } from './id-space.ts';
+import { hostIds, rangesOf, reservedHostIds } from '../objects/id-space.ts';
 import { formatIdRange, networkStatusText, type NetworkStatus, type ObservedNetwork } from './network-status.ts';
 import type { Action, Assignment, ClusterState, Warning } from './state.ts';
 

@@ -1,8 +1,10 @@
 import type { Registry } from 'prom-client';
-import type { KubeClient } from '../kube/client.ts';
+import { isConflict, type KubeClient } from '../kube/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Log } from '../lib/log.ts';
+import type { JsonObject } from '../objects/field.ts';
+import { NETWORKS } from '../objects/resources.ts';
 import { applyActions, describeAction } from './apply.ts';
 import { assign } from './assign.ts';
 import { ControllerMetrics } from './metrics.ts';
@@ -23,6 +25,8 @@ export interface ControllerOptions {
   readonly log: Log;
   /** Where the metrics are put. */
   readonly registry: Registry;
+  /** The Network that a leader makes when it finds none in the cluster. */
+  readonly firstNetwork?: JsonObject | undefined;
   /**
    * Leader election: calls `work` whenever this process leads, with a signal that is aborted when it does no longer;
    * resolves when `signal` is aborted.
@@ -85,6 +89,7 @@ export class Controller {
     });
     try {
       await this.#observer.whenSynced(leading);
+      await this.#makeNetwork(leading);
       this.#runner = runner;
       runner.markDirty();
       await this.#sweep(leading);
@@ -94,6 +99,23 @@ export class Controller {
       this.#runner = undefined;
       await runner.stop();
       this.#metrics.leading.set(0);
+    }
+  }
+
+  /** Makes the first Network of a cluster; a leader that can't goes on trying, since without one it can do nothing. */
+  async #makeNetwork(leading: AbortSignal): Promise<void> {
+    const { client, clock, log, firstNetwork } = this.#options;
+    while (firstNetwork !== undefined && this.#observer.state.network === undefined) {
+      leading.throwIfAborted();
+      try {
+        await client.create(NETWORKS, firstNetwork);
+        log.info({}, 'made the Network of the cluster, which had none');
+        return;
+      } catch (error) {
+        if (isConflict(error)) return;
+        log.error({ err: error }, 'could not make the Network of the cluster; tries again');
+        await clock.sleep(RETRY.maxMs, leading);
+      }
     }
   }
 

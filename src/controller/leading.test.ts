@@ -5,7 +5,8 @@ import { FakeKubeClient } from '../kube/fake-client.ts';
 import { LEADER_TIMES, LeaderElection } from '../kube/leader.ts';
 import { FakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
-import { HOST_REPORTS, LEASES, NAMESPACES, NETWORKS, PODS, TENANTS } from '../objects/resources.ts';
+import type { JsonObject } from '../objects/field.ts';
+import { HOST_REPORTS, LEASES, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 import { Controller } from './controller.ts';
 import { FakeApi } from './fake-api.ts';
@@ -19,7 +20,7 @@ interface Running {
 }
 
 /** A controller as the program runs it, with a client of its own to one API server. */
-function start(t: TestContext, api: FakeApi, clock: FakeClock, identity: string): Running {
+function start(t: TestContext, api: FakeApi, clock: FakeClock, identity: string, firstNetwork?: JsonObject): Running {
   const client = new FakeKubeClient({ store: api.store });
   const lease = { namespace: 'kube-system', name: 'romana-controller' };
   const election = new LeaderElection({ client, ...lease, identity, clock, log: silentLog, random: () => 0 });
@@ -29,6 +30,7 @@ function start(t: TestContext, api: FakeApi, clock: FakeClock, identity: string)
     clock,
     log: silentLog,
     registry: new Registry(),
+    firstNetwork,
     lead: (work, until) => election.run(until, work),
     warn: () => Promise.resolve(),
   });
@@ -115,4 +117,24 @@ void test('a controller that leads sweeps the reports of machines that are gone 
   start(t, api, clock, 'first');
   await seconds(clock, 2);
   assert.equal(api.state().reports.size, 0);
+});
+
+void test('Controller makes the first Network of a cluster when it leads, and leaves one that is there alone', async (t) => {
+  const clock = new FakeClock();
+  const api = new FakeApi();
+  const plan = { cidr: '10.0.0.0/8', hostBits: 8, tenantBits: 4, segmentBits: 4, endpointBits: 8 };
+  const network = { metadata: { name: 'default' }, spec: { plans: [plan] } };
+  const one = start(t, api, clock, 'one', network);
+  one.client.fail = ({ verb, resource }) =>
+    verb === 'create' && resource === NETWORKS && clock.now() < 3_000 ? new Error('not yet') : undefined;
+  await seconds(clock, 5);
+  const made = (await api.get(NETWORKS, 'default')) as { spec: object };
+  assert.deepEqual(made.spec, network.spec);
+  await api.create(NODES, { metadata: { name: 'n1' } });
+  await seconds(clock, 1);
+  assert.ok(one.written().includes('create hosts n1'));
+  await one.stop();
+  const two = start(t, api, clock, 'two', { ...network, spec: { plans: [] } });
+  await seconds(clock, 2);
+  assert.ok(!two.written().includes('create networks default'), two.written().join(', '));
 });

@@ -3,7 +3,7 @@ import { reflectorMetrics } from '../kube/reflector-metrics.ts';
 import type { ReflectorMetrics } from '../kube/reflector.ts';
 import type { Applied } from './apply.ts';
 import { networkStatus } from './assign.ts';
-import { pooledPlans } from './id-space.ts';
+import { pooledPlans } from '../objects/id-space.ts';
 import { maxSegment } from '../addr/plan.ts';
 import type { ClusterState } from './state.ts';
 

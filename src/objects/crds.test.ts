@@ -15,7 +15,7 @@ import { apiVersionOf, DEMO_POLICIES, HOST_REPORTS, HOSTS, NETWORKS, TENANTS, ty
 import { parseTenant } from './tenant.ts';
 
 const folder = new URL('../../deploy/crds/', import.meta.url);
-const files = readdirSync(folder);
+const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
 const date = '2026-01-01T00:00:00Z';
 const condition = { type: 'Ready', status: 'True', reason: 'Fine', message: 'all is well', lastTransitionTime: date };
 

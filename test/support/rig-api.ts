@@ -158,7 +158,9 @@ export class RigApi {
 function makeServer(storage: string, token: string): ApiServer {
   return createApiServer({
     storage,
-    crds: readdirSync(CRDS).map((name): unknown => parse(readFileSync(join(CRDS, name), 'utf8'))),
+    crds: readdirSync(CRDS)
+      .filter((name) => name.endsWith('.yaml'))
+      .map((name): unknown => parse(readFileSync(join(CRDS, name), 'utf8'))),
     tokens: [{ token, user: 'system:romana' }],
     clock: systemClock,
     log: silentLog,

@@ -2,7 +2,7 @@ import type { IdRange } from '../addr/ids.ts';
 import { hostRange, hostsTakenBy, maxHost, maxSegment, maxTenant } from '../addr/plan.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Cidr } from '../addr/cidr.ts';
-import type { Network } from '../objects/network.ts';
+import type { Network } from './network.ts';
 
 /** Host ids: one must fit every family. */
 export function hostIds(network: Network): IdRange {
