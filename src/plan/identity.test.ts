@@ -46,10 +46,13 @@ test('partyOf knows pods elsewhere by watches and by what their hosts publish, t
 
 test("partyOf calls unknown what is in a host's range without a known owner", () => {
   assert.equal(said('10.2.49.3'), 'unknown', 'no tenant 3');
-  assert.equal(said('10.2.31.3'), 'unknown', 'no segment 15');
   assert.equal(said('10.2.0.9'), 'unknown', 'in the pool');
   assert.equal(said('10.1.17.9'), 'unknown', 'here, without a lease');
   assert.equal(said('10.1.18.4'), 'unknown', 'finished');
+});
+
+test('partyOf knows the namespace alone of what is in a segment that nobody is known to have', () => {
+  assert.equal(said('10.2.31.3'), 'tenant-a/ on minion2 {} namespace');
 });
 
 test('R32: partyOf calls outside what is in the range of no host, whatever its bits say', () => {

@@ -87,9 +87,10 @@ class Index implements IdentityIndex {
     // What is here and has no lease is nobody's.
     if (owner === undefined || host.meta.name === this.#snapshot.node) return { kind: 'unknown', address };
     const { namespace, segment } = owner;
-    const labels = new Map(segment === null ? [] : [[this.#snapshot.network.segmentLabel, segment]]);
+    const labels = new Map(typeof segment === 'string' ? [[this.#snapshot.network.segmentLabel, segment]] : []);
+    const known = segment === undefined ? 'namespace' : 'segment';
     const node = host.meta.name;
-    return { kind: 'pod', namespace, name: '', node, labels, known: 'segment', addresses: [address], ports: [] };
+    return { kind: 'pod', namespace, name: '', node, labels, known, addresses: [address], ports: [] };
   }
 
   #fieldsOf(address: Address): Decoded | undefined {

@@ -42,7 +42,8 @@ function differs(at: {
   // Nobody can name the pod by bits while its ids are unknown; but its bits must not name another's pods either.
   if (at.segment !== at.lease.segment) return true;
   const fields = decode(at.plan, at.address);
-  return fields !== undefined && at.tenancy.ownerOf(fields) !== undefined;
+  const owner = fields === undefined ? undefined : at.tenancy.ownerOf(fields);
+  return owner !== undefined && (owner.segment !== undefined || owner.namespace !== at.lease.namespace);
 }
 
 function exceptionOf(pod: Pod, addresses: readonly Address[]): Exception {

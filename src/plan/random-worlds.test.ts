@@ -16,7 +16,8 @@ import { TENANTS, worlds } from './random-worlds.ts';
 import type { World } from './random-worlds.ts';
 
 const OUTSIDE = ['192.0.2.7', '10.9.17.3', 'fd00:aa::1'].map((text) => unwrap(parseAddress(text)));
-const NOBODY = ['10.2.1.9', '10.2.241.3', 'fd00:10::2:99:1:3'].map((text) => unwrap(parseAddress(text)));
+/** In a host's range: in the pool, of no tenant, of a tenant that has no such segment. */
+const NOBODY = ['10.2.1.9', '10.2.241.3', '10.2.31.3', 'fd00:10::2:99:1:3', 'fd00:10::2:1:99:3'].map((text) => unwrap(parseAddress(text)));
 
 test('what the planned ruleset does with a first packet is what evaluate says, in random worlds', () => {
   fc.assert(fc.property(worlds, checkWorld), { numRuns: 300 });

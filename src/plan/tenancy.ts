@@ -15,10 +15,11 @@ export type Slot =
 const POOL: Slot = { kind: 'pool' };
 const UNKNOWN: Slot = { kind: 'unknown' };
 
-/** What the bits of an address say of its pod. `segment` null: it had no segment label. */
+/** What the bits of an address say of its pod. */
 export interface Owner {
   readonly namespace: string;
-  readonly segment: string | null;
+  /** null: it had no segment label; undefined: nobody is known to have the segment's id. */
+  readonly segment: string | null | undefined;
 }
 
 /** What is worked out of one plan and one namespace, once. */
@@ -72,14 +73,13 @@ export class Tenancy {
     return [null, ...(this.#byNamespace.get(namespace)?.idOf.keys() ?? [])];
   }
 
-  /** Whose bits these are; undefined for the shared pool and for ids that nobody, or more than one, is known to have. */
+  /** Whose bits these are; undefined for the shared pool and for tenants that nobody, or more than one, is known to be. */
   ownerOf(fields: Decoded): Owner | undefined {
     const index = this.#byId.get(fields.tenant);
     if (index === undefined || index === null) return undefined;
     const namespace = index.tenant.meta.name;
     if (fields.segment === 0) return { namespace, segment: null };
-    const segment = index.nameOf.get(fields.segment);
-    return segment === undefined ? undefined : { namespace, segment };
+    return { namespace, segment: index.nameOf.get(fields.segment) };
   }
 
   #slotsOf(plan: Plan, namespace: string): Slots {

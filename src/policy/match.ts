@@ -38,7 +38,8 @@ export function selects(world: Labelled, selection: PodSelection, party: Party):
   if (party.kind !== 'pod') return 'no';
   const namespace = selectsNamespace(world, selection.namespaces, party.namespace);
   if (namespace === 'no') return 'no';
-  const known = (key: string): boolean => party.known === 'all' || key === world.segmentLabel;
+  const known = (key: string): boolean =>
+    party.known === 'all' || (party.known === 'segment' && key === world.segmentLabel);
   return both(namespace, matchesPartly(selection.pods, party.labels, known));
 }
 

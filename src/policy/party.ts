@@ -11,10 +11,13 @@ export interface PodParty {
   /** Of the Node that it runs on; '' where that is not known. */
   readonly node: string;
   readonly labels: Labels;
-  /** `segment`: read from the address's bits; beside the segment label, or that there is none, no label is known. */
-  readonly known: 'all' | 'segment';
+  /**
+   * What of its labels. `segment`: read from the address's bits; beside the segment label, or that there is none, no
+   * label is known. `namespace`: the bits' segment is nobody's yet, so that no label at all is known.
+   */
+  readonly known: 'all' | 'segment' | 'namespace';
   readonly addresses: readonly Address[];
-  /** Empty while `known` is `segment`. */
+  /** Empty unless `known` is `all`. */
   readonly ports: readonly ContainerPort[];
 }
 
