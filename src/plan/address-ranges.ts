@@ -9,45 +9,18 @@ interface Span {
   readonly last: bigint;
 }
 
-/** A CIDR less some others. */
-export interface CidrLess {
-  readonly cidr: Cidr;
-  readonly except: readonly Cidr[];
-}
-
 /**
- * The addresses of `family` that any of `ranges` holds, as elements of an interval set: disjoint and apart from each
- * other, since the kernel refuses intervals that overlap (R13); each a CIDR where it is one.
+ * The addresses of `family` that any of `cidrs` holds, as elements of an interval set: disjoint and apart from each
+ * other, since the kernel refuses intervals that overlap; each a CIDR where it is one.
  */
-export function rangeElements(family: Family, ranges: readonly CidrLess[]): string[] {
-  const spans = ranges
-    .filter(({ cidr }) => cidrFamily(cidr) === family)
-    .flatMap(({ cidr, except }) => {
-      const holes = except.filter((hole) => cidrFamily(hole) === family).map(spanOf);
-      return holes.reduce((left, hole) => left.flatMap((span) => without(span, hole)), [spanOf(cidr)]);
-    });
-  return merge(spans).map((span) => spanText(family, span));
-}
-
-/** The same for whole CIDRs. */
 export function cidrElements(family: Family, cidrs: readonly Cidr[]): string[] {
-  return rangeElements(
-    family,
-    cidrs.map((cidr) => ({ cidr, except: [] })),
-  );
+  const spans = cidrs.filter((cidr) => cidrFamily(cidr) === family).map(spanOf);
+  return merge(spans).map((span) => spanText(family, span));
 }
 
 function spanOf(cidr: Cidr): Span {
   const first = toBits(cidrBase(cidr));
   return { first, last: first + (1n << BigInt(familyBits(cidrFamily(cidr)) - cidrLength(cidr))) - 1n };
-}
-
-function without(span: Span, hole: Span): Span[] {
-  if (hole.last < span.first || hole.first > span.last) return [span];
-  const left: Span[] = [];
-  if (hole.first > span.first) left.push({ first: span.first, last: hole.first - 1n });
-  if (hole.last < span.last) left.push({ first: hole.last + 1n, last: span.last });
-  return left;
 }
 
 function merge(spans: readonly Span[]): Span[] {

@@ -1,9 +1,9 @@
 import { familyOf, type Address, type Family } from '../addr/address.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Direction, Policy, Rule } from '../policy/model.ts';
-import type { CidrLess } from './address-ranges.ts';
+import type { CidrRule } from './cidr-nodes.ts';
 import type { PeerCompiler, PeerWatch } from './peers.ts';
-import { mergePorts, portNames, portSet, portText } from './ports.ts';
+import { mergePorts, portNames, portSet } from './ports.ts';
 import type { PortNames, PortRange, PortSet } from './ports.ts';
 
 /** How a chain looks up a peer's address: what the tenant's or the segment's mask leaves of it, or all of it. */
@@ -14,12 +14,6 @@ export interface SharedPeers {
   readonly key: string;
   readonly addresses: ReadonlyMap<Family, readonly Address[]>;
   readonly ports: PortSet;
-}
-
-/** Peers by CIDR, all those that have the same ports together. */
-export interface CidrPeers {
-  readonly ports: PortSet;
-  readonly ranges: readonly CidrLess[];
 }
 
 /** Destinations of egress by the name of a port, in a set that all chains share. */
@@ -52,7 +46,7 @@ export class ChainMatches {
   readonly watches: PeerWatch[] = [];
   readonly #open = new PortUnion();
   readonly #shared = new Map<string, Omit<SharedPeers, 'ports'> & { readonly union: PortUnion }>();
-  readonly #cidrs = new Map<string, { readonly ports: PortSet; readonly ranges: CidrLess[] }>();
+  readonly #cidrs: CidrRule[] = [];
   readonly #lookups = new Map<string, Map<Address, PortUnion>>();
 
   /** Ports open to everybody. */
@@ -64,8 +58,8 @@ export class ChainMatches {
     return Array.from(this.#shared.values(), ({ key, addresses, union }) => ({ key, addresses, ports: union.ports }));
   }
 
-  /** By the text of their ports. */
-  get cidrs(): ReadonlyMap<string, CidrPeers> {
+  /** Peers by CIDR. */
+  get cidrs(): readonly CidrRule[] {
     return this.#cidrs;
   }
 
@@ -104,12 +98,9 @@ export class ChainMatches {
     this.#shared.set(key, before);
   }
 
-  /** Opens `ports` to what `peer` holds. */
-  addCidr(peer: CidrLess, ports: PortSet): void {
-    const key = portsKey(ports);
-    const before = this.#cidrs.get(key);
-    if (before === undefined) this.#cidrs.set(key, { ports, ranges: [peer] });
-    else before.ranges.push(peer);
+  /** Opens ports to what a CIDR holds. */
+  addCidr(rule: CidrRule): void {
+    this.#cidrs.push(rule);
   }
 }
 
@@ -134,11 +125,6 @@ export function chainMatches(
   return matches;
 }
 
-/** Equal for equal ports: `any`, or elements separated by commas. */
-export function portsKey(ports: PortSet): string {
-  return ports === 'any' ? 'any' : ports.map(portText).join(', ');
-}
-
 function addRule(
   matches: ChainMatches,
   rule: Rule,
@@ -152,7 +138,7 @@ function addRule(
   }
   for (const peer of rule.peers) {
     if (peer.kind === 'cidrs') {
-      for (const block of peer.blocks) matches.addCidr(block, ports);
+      for (const block of peer.blocks) matches.addCidr({ ...block, ports });
       continue;
     }
     if (peer.kind === 'nodes') {

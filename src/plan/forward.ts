@@ -159,7 +159,7 @@ class ChainCompiler {
     const chain = policies.length === 0 ? `${prefix}-isolated` : this.#context.names.name(prefix, key);
     const matches = chainMatches(policies, direction, { peers: this.#peers, plans: this.#context.plans, names });
     this.watches.push(...matches.watches);
-    addPolicyChain(this.#context, { name: chain, comment: commentOf(policies), direction }, matches);
+    addPolicyChain(this.#context, { name: chain, comment: commentOf(policies), direction, end: 'drop' }, matches);
     return chain;
   }
 

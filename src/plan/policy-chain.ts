@@ -1,19 +1,15 @@
-import { hostPrefix } from './host-ranges.ts';
-import type { Address, Family } from '../addr/address.ts';
+import type { Family } from '../addr/address.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Direction } from '../policy/model.ts';
-import { rangeElements } from './address-ranges.ts';
-import { portsKey } from './chain-matches.ts';
 import type { ChainMatches, Lookup } from './chain-matches.ts';
+import { cidrNodes, prefixMask } from './cidr-nodes.ts';
+import { hostPrefix } from './host-ranges.ts';
 import type { NamePool } from './name-pool.ts';
-import { hasIntervals, portText } from './ports.ts';
-import type { PortRange, PortSet } from './ports.ts';
+import { portConditions } from './ports.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
+import { setLookup, setLookups } from './set-lookups.ts';
 import { peerMask } from './tenancy.ts';
-
-const PORT = 'meta l4proto . th dport';
-const PORT_TYPE = 'inet_proto . inet_service';
 
 /** What the chains of one plan are made with. */
 export interface ChainContext {
@@ -22,132 +18,148 @@ export interface ChainContext {
   readonly names: NamePool;
 }
 
+/** The chain of the policies of the middle tier that select a pod. */
+export interface PolicyChain {
+  readonly name: string;
+  readonly comment: string;
+  readonly direction: Direction;
+  /** What becomes of a packet that none of the policies allows: `drop`, or `goto` and the chain that asks on. */
+  readonly end: string;
+}
+
 /**
- * One chain and its sets: `return` allows, the end drops. The number of lookups does not grow with the policies
- * whose peers are segments, namespaces, everybody or CIDRs with the same ports; peers that are named one by one cost
- * one lookup for each set and list of ports.
+ * One chain and its sets: `return` allows. The number of lookups does not grow with the policies whose peers are
+ * segments, namespaces, everybody or CIDRs: these cost one lookup for each length of prefix. Peers that are named one by
+ * one cost one for each set and list of ports.
  */
-export function addPolicyChain(
-  context: ChainContext,
-  chain: { readonly name: string; readonly comment: string; readonly direction: Direction },
-  matches: ChainMatches,
-): void {
-  const { name, comment } = chain;
-  const rules = matches.open === 'any' ? ['return'] : new ChainWriter(context, chain, matches).rules();
-  context.builder.chain(name, { comment, rules });
+export function addPolicyChain(context: ChainContext, chain: PolicyChain, matches: ChainMatches): void {
+  if (matches.open === 'any') {
+    context.builder.chain(chain.name, { comment: chain.comment, rules: ['return'] });
+    return;
+  }
+  new ChainWriter(context, chain, matches).write();
 }
 
 class ChainWriter {
   readonly #context: ChainContext;
-  readonly #name: string;
-  readonly #direction: Direction;
+  readonly #chain: PolicyChain;
   readonly #matches: ChainMatches;
-  readonly #rules: string[] = [];
+  readonly #families: readonly Family[];
+  #rules: string[] = [];
 
-  constructor(context: ChainContext, chain: { name: string; direction: Direction }, matches: ChainMatches) {
+  constructor(context: ChainContext, chain: PolicyChain, matches: ChainMatches) {
     this.#context = context;
-    this.#name = chain.name;
-    this.#direction = chain.direction;
+    this.#chain = chain;
     this.#matches = matches;
+    this.#families = context.plans.map(({ family }) => family);
   }
 
-  rules(): readonly string[] {
-    const { open } = this.#matches;
-    if (open !== 'any' && open.length > 0) this.#allow(`${PORT} @${this.#portsSet(open)}`);
-    for (const { family } of this.#context.plans) {
+  write(): void {
+    const { name, end } = this.#chain;
+    this.#allow(this.#lookups('ports', { expression: '', type: '' }, [['', this.#matches.open]]));
+    for (const family of this.#families) {
       this.#allowLookup('address', family, this.#peer(family));
       this.#allowShared(family);
       this.#allowNamed(family);
-      this.#allowCidrs(family);
     }
-    for (const plan of this.#context.plans) this.#allowMasked(plan);
-    this.#rules.push('drop');
-    return this.#rules;
+    const cidrs = this.#cidrRules();
+    // Nobody by bits is one by CIDR all the same, and the other way round.
+    const after = cidrs.length === 0 ? end : `goto ${name}-cidrs`;
+    const masked = this.#context.plans.map((plan) => this.#maskedRules(plan, after)).flat();
+    this.#rules.push(...masked);
+    if (cidrs.length > 0 && masked.length > 0) {
+      this.#finish(name, after);
+      this.#finish(`${name}-cidrs`, end, cidrs);
+      return;
+    }
+    this.#finish(name, end, [...this.#rules, ...cidrs]);
   }
 
-  #allow(match: string): void {
-    this.#rules.push(`${match} return`);
+  #finish(name: string, end: string, rules: readonly string[] = this.#rules): void {
+    this.#context.builder.chain(name, { comment: this.#chain.comment, rules: [...rules, end] });
+  }
+
+  #allow(conditions: readonly string[]): void {
+    this.#rules.push(...conditions.map((condition) => `${condition} return`));
+  }
+
+  #lookups(what: string, ...looked: LookupArguments): readonly string[] {
+    return setLookups(this.#context.builder, `${this.#chain.name}-${what}`, ...looked);
   }
 
   /** `ip saddr` in ingress, `ip daddr` in egress. */
   #peer(family: Family): string {
-    return `${WORDS[family].ip} ${this.#direction === 'ingress' ? 'saddr' : 'daddr'}`;
+    return `${WORDS[family].ip} ${this.#side}`;
   }
 
-  #portsSet(ports: readonly PortRange[]): string {
-    const interval = hasIntervals(ports);
-    const name = `${this.#name}-ports${interval ? '-ranges' : ''}`;
-    return this.#context.builder.set(name, PORT_TYPE, ports.map(portText), { interval });
+  get #side(): 'saddr' | 'daddr' {
+    return this.#chain.direction === 'ingress' ? 'saddr' : 'daddr';
   }
 
   /** Bits mean something only inside the range of an assigned host (R32), and where they say what labels say. */
-  #allowMasked(plan: Plan): void {
+  #maskedRules(plan: Plan, otherwise: string): readonly string[] {
     const { family } = plan;
     const lookups = (['segment', 'tenant'] as const).filter((kind) => this.#matches.has(kind, family));
-    if (lookups.length === 0) return;
+    if (lookups.length === 0) return [];
     const peer = this.#peer(family);
-    const prefix = hostPrefix(plan, this.#direction === 'ingress' ? 'saddr' : 'daddr');
-    this.#rules.push(`${prefix} != @hosts${family} drop`, `${peer} @exceptions${family} drop`);
-    for (const kind of lookups) this.#allowLookup(kind, family, `${peer} & ${peerMask(plan, kind)}`);
+    return [
+      `${hostPrefix(plan, this.#side)} != @hosts${family} ${otherwise}`,
+      `${peer} @exceptions${family} ${otherwise}`,
+      ...lookups.flatMap((kind) => this.#lookupRules(kind, family, `${peer} & ${peerMask(plan, kind)}`)),
+    ];
   }
 
   #allowLookup(lookup: Lookup, family: Family, expression: string): void {
-    const anyPort: Address[] = [];
-    const ports: string[] = [];
-    let interval = false;
-    for (const [value, open] of this.#matches.lookup(lookup, family)) {
-      if (open === 'any') {
-        anyPort.push(value);
-        continue;
-      }
-      interval ||= hasIntervals(open);
-      for (const range of open) ports.push(`${value} . ${portText(range)}`);
-    }
+    this.#rules.push(...this.#lookupRules(lookup, family, expression));
+  }
+
+  #lookupRules(lookup: Lookup, family: Family, expression: string): readonly string[] {
     const { type } = WORDS[family];
-    const name = `${this.#name}-${lookup}${family}`;
-    if (ports.length > 0) {
-      const set = `${name}${interval ? '-ranges' : ''}`;
-      this.#allow(
-        `${expression} . ${PORT} @${this.#context.builder.set(set, `${type} . ${PORT_TYPE}`, ports, { interval })}`,
-      );
-    }
-    if (anyPort.length > 0) {
-      const relation = lookup === 'address' ? '' : '== ';
-      this.#allow(`${expression} ${relation}@${this.#context.builder.set(`${name}-any`, type, anyPort)}`);
-    }
+    const entries = this.#matches.lookup(lookup, family);
+    return this.#lookups(`${lookup}${family}`, { expression, type }, entries).map((condition) => `${condition} return`);
   }
 
   #allowShared(family: Family): void {
+    const { builder, names } = this.#context;
     for (const { key, addresses, ports } of this.#matches.shared) {
-      const name = `${this.#context.names.name('peers', key)}-${family}`;
-      if (!this.#context.builder.has(name)) {
-        this.#context.builder.set(name, WORDS[family].type, addresses.get(family) ?? [], { comment: key });
+      const name = `${names.name('peers', key)}-${family}`;
+      if (!builder.has(name)) {
+        builder.set(name, WORDS[family].type, addresses.get(family) ?? [], { comment: key });
       }
-      this.#allow(`${this.#peer(family)} @${name}${portsMatch(ports)}`);
+      this.#allow(
+        portConditions(ports).map((port) => `${this.#peer(family)} @${name}${port === '' ? '' : ` ${port}`}`),
+      );
     }
   }
 
   #allowNamed(family: Family): void {
+    const { builder, names } = this.#context;
     for (const { key, elements } of this.#matches.named.values()) {
-      const name = `${this.#context.names.name('named', key)}-${family}`;
-      if (!this.#context.builder.has(name)) {
-        this.#context.builder.set(name, `${WORDS[family].type} . ${PORT_TYPE}`, elements.get(family) ?? []);
+      const name = `${names.name('named', key)}-${family}`;
+      if (!builder.has(name)) {
+        builder.set(name, `${WORDS[family].type} . inet_proto . inet_service`, elements.get(family) ?? []);
       }
-      this.#allow(`${this.#peer(family)} . ${PORT} @${name}`);
+      this.#allow([`${this.#peer(family)} . meta l4proto . th dport @${name}`]);
     }
   }
 
-  #allowCidrs(family: Family): void {
-    for (const [key, { ports, ranges }] of this.#matches.cidrs) {
-      const elements = rangeElements(family, ranges);
-      if (elements.length === 0) continue;
-      const name = this.#context.names.name(`${this.#name}-cidr${family}`, key);
-      this.#context.builder.set(name, WORDS[family].type, elements, { interval: true });
-      this.#allow(`${this.#peer(family)} @${name}${portsMatch(ports)}`);
-    }
+  /** The longest prefix that the peer's address begins with decides. */
+  #cidrRules(): readonly string[] {
+    return this.#families.flatMap((family) => {
+      const { type } = WORDS[family];
+      return cidrNodes(family, this.#matches.cidrs).flatMap(([length, nodes]) => {
+        const mask = prefixMask(family, length);
+        const expression = mask === undefined ? this.#peer(family) : `${this.#peer(family)} & ${mask}`;
+        const what = `cidr${family}-${length}`;
+        const open = nodes.map(({ base, ports }) => [base, ports] as const);
+        const rules = this.#lookups(what, { expression, type }, open).map((condition) => `${condition} return`);
+        const stops = nodes.filter(({ ports, overrides }) => overrides && ports !== 'any').map(({ base }) => base);
+        if (stops.length === 0) return rules;
+        const set = this.#context.builder.set(`${this.#chain.name}-${what}-only`, type, stops);
+        return [...rules, `${setLookup(expression, set)} ${this.#chain.end}`];
+      });
+    });
   }
 }
 
-function portsMatch(ports: PortSet): string {
-  return ports === 'any' ? '' : ` ${PORT} { ${portsKey(ports)} }`;
-}
+type LookupArguments = [looked: Parameters<typeof setLookups>[2], entries: Parameters<typeof setLookups>[3]];

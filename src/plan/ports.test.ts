@@ -1,7 +1,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { mergePorts, portSet, portText } from './ports.ts';
+import { mergePorts, portBlocks, portConditions, portSet, portsKey } from './ports.ts';
 import type { PortRange } from './ports.ts';
 
 const range: fc.Arbitrary<PortRange> = fc
@@ -45,8 +45,8 @@ test('portSet resolves names of the pod, and a name that it does not have opens 
     ],
     names,
   );
-  assert.ok(set !== 'any');
-  assert.deepEqual(set.map(portText), ['sctp . 0-65535', 'tcp . 80', 'tcp . 8080']);
+  assert.equal(portsKey(set), 'sctp . 0-65535, tcp . 80, tcp . 8080');
+  assert.deepEqual(portConditions(set), ['meta l4proto { sctp }', 'meta l4proto . th dport { tcp . 80, tcp . 8080 }']);
 });
 
 test('portSet of no ports is none, and not any', () => {
@@ -58,4 +58,31 @@ test('portSet of no ports is none, and not any', () => {
     portSet('any', () => []),
     'any',
   );
+});
+
+const wide = fc
+  .tuple(fc.integer({ min: 2, max: 65_535 }), fc.integer({ min: 2, max: 65_535 }))
+  .map(([a, b]): PortRange => ({ protocol: 'TCP', from: Math.min(a, b), to: Math.max(a, b) }));
+
+test('portBlocks are of whole leading bits, in a row, and hold exactly the range', () => {
+  fc.assert(
+    fc.property(wide, (all) => {
+      const blocks = portBlocks(all);
+      assert.ok(blocks.length <= Math.max(30, Math.min(256, all.to - all.from + 1)));
+      let next = all.from;
+      for (const { base, bits } of blocks) {
+        assert.equal(base, next);
+        assert.equal(base % (1 << bits), 0);
+        next += 1 << bits;
+      }
+      assert.equal(next, all.to + 1);
+    }),
+  );
+});
+
+test('portBlocks of all ports is one, with or without port 0', () => {
+  const one = [{ protocol: 'UDP', base: 0, bits: 16 }];
+  assert.deepEqual(portBlocks({ protocol: 'UDP', from: 0, to: 65_535 }), one);
+  assert.deepEqual(portBlocks({ protocol: 'UDP', from: 1, to: 65_535 }), one);
+  assert.deepEqual(portBlocks({ protocol: 'UDP', from: 1, to: 1 }), [{ protocol: 'UDP', base: 1, bits: 0 }]);
 });

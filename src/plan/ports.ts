@@ -36,14 +36,57 @@ export function mergePorts(ranges: readonly PortRange[]): readonly PortRange[] {
   return merged;
 }
 
-/** `tcp . 80` or `udp . 5000-5010`: an element of type inet_proto . inet_service. */
-export function portText({ protocol, from, to }: PortRange): string {
-  return `${protocol.toLowerCase()} . ${from === to ? from : `${from}-${to}`}`;
+/** So many ports in a row as have the same leading bits: those that `port & mask` leaves `base` of. */
+export interface PortBlock {
+  readonly protocol: Protocol;
+  readonly base: number;
+  /** How many of the 16 bits may be anything: 0 is one port, 16 all of them. */
+  readonly bits: number;
 }
 
-/** Whether any of them is more than one port, so that a set that holds it must be one of intervals. */
-export function hasIntervals(ports: readonly PortRange[]): boolean {
-  return ports.some(({ from, to }) => from !== to);
+/** Ranges of at most so many ports are named port by port: elements are cheap, each size of blocks is a lookup. */
+const FEW_PORTS = 256;
+
+/**
+ * Blocks that hold exactly these ports, at most 30 where there are many, so that ports can be looked up in sets without
+ * intervals. Port 0 is nobody's (RFC 6335) and counts as one of a range that begins with 1.
+ */
+export function portBlocks({ protocol, from, to }: PortRange): readonly PortBlock[] {
+  if (to - from < FEW_PORTS) {
+    return Array.from({ length: to - from + 1 }, (_, n) => ({ protocol, base: from + n, bits: 0 }));
+  }
+  const blocks: PortBlock[] = [];
+  for (let base = from === 1 && to > 1 ? 0 : from; base <= to;) {
+    let bits = 0;
+    while (bits < 16 && base % (2 << bits) === 0 && base + (2 << bits) - 1 <= to) bits += 1;
+    blocks.push({ protocol, base, bits });
+    base += 1 << bits;
+  }
+  return blocks;
+}
+
+/** Equal for equal ports: `any`, or `tcp . 80, udp . 5000-5010`. */
+export function portsKey(ports: PortSet): string {
+  if (ports === 'any') return 'any';
+  return ports
+    .map(({ protocol, from, to }) => `${protocol.toLowerCase()} . ${from === to ? from : `${from}-${to}`}`)
+    .join(', ');
+}
+
+/**
+ * Conditions of nft(8), one of which is true of a packet exactly if its port is among `ports`: '' for any port, none
+ * for no port. For lists of a few; they take no set of intervals.
+ */
+export function portConditions(ports: PortSet): readonly string[] {
+  if (ports === 'any') return [''];
+  const whole = ports.filter(isWhole).map(({ protocol }) => protocol.toLowerCase());
+  const single = ports.filter(({ from, to }) => from === to);
+  const ranges = ports.filter((range) => range.from !== range.to && !isWhole(range));
+  return [
+    ...(whole.length === 0 ? [] : [`meta l4proto { ${whole.join(', ')} }`]),
+    ...(single.length === 0 ? [] : [`meta l4proto . th dport { ${portsKey(single)} }`]),
+    ...ranges.map(({ protocol, from, to }) => `meta l4proto ${protocol.toLowerCase()} th dport ${from}-${to}`),
+  ];
 }
 
 /** The names among `matches` with their protocols. */
@@ -52,6 +95,11 @@ export function portNames(matches: readonly PortMatch[] | 'any'): readonly { nam
   return matches.flatMap(({ protocol, ports }) =>
     ports !== 'any' && 'name' in ports ? [{ name: ports.name, protocol }] : [],
   );
+}
+
+/** Whether all ports of the protocol are meant. */
+function isWhole({ from, to }: PortRange): boolean {
+  return from <= 1 && to === MAX_PORT;
 }
 
 function rangesOf({ protocol, ports }: PortMatch, names: PortNames): readonly PortRange[] {

@@ -17,7 +17,11 @@ import type { World } from './random-worlds.ts';
 
 const OUTSIDE = ['192.0.2.7', '10.9.17.3', 'fd00:aa::1'].map((text) => unwrap(parseAddress(text)));
 /** In a host's range: in the pool, of no tenant, of a tenant that has no such segment. */
-const NOBODY = ['10.2.1.9', '10.2.241.3', '10.2.31.3', 'fd00:10::2:99:1:3', 'fd00:10::2:1:99:3'].map((text) => unwrap(parseAddress(text)));
+const NOBODY = ['10.2.1.9', '10.2.241.3', '10.2.31.3', 'fd00:10::2:99:1:3', 'fd00:10::2:1:99:3'].map((text) =>
+  unwrap(parseAddress(text)),
+);
+
+const PROTOCOLS = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP' } as const;
 
 test('what the planned ruleset does with a first packet is what evaluate says, in random worlds', () => {
   fc.assert(fc.property(worlds, checkWorld), { numRuns: 300 });
@@ -80,14 +84,16 @@ function checkWorld({ snapshot, pods, policies }: World): void {
     for (const [l4proto, dport] of [
       ['tcp', 80],
       ['tcp', 81],
+      ['tcp', 1_500],
       ['udp', 80],
+      ['sctp', 81],
       ['icmp', 0],
     ] as const) {
       const decision = evaluate(
         world,
         index.partyOf(saddr),
         index.partyOf(daddr),
-        l4proto === 'icmp' ? { protocol: 'ICMP' } : { protocol: l4proto === 'tcp' ? 'TCP' : 'UDP', port: dport },
+        l4proto === 'icmp' ? { protocol: 'ICMP' } : { protocol: PROTOCOLS[l4proto], port: dport },
       );
       // Each host decides for its own pods.
       const reasons = [

@@ -80,10 +80,10 @@ const peer: fc.Arbitrary<Peer> = fc.oneof(
 );
 
 const port: fc.Arbitrary<PortMatch> = fc.record({
-  protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
+  protocol: fc.constantFrom('TCP' as const, 'TCP' as const, 'UDP' as const, 'SCTP' as const),
   ports: fc.oneof(
     fc.constantFrom(80, 81).map((n) => ({ from: n, to: n })),
-    fc.constant({ from: 79, to: 80 }),
+    fc.constantFrom({ from: 79, to: 80 }, { from: 81, to: 2_000 }, { from: 1, to: 65_535 }),
     fc.constant({ name: 'http' }),
     fc.constant('any' as const),
   ),

@@ -25,7 +25,8 @@ export function forwardVerdict(ruleset: Ruleset, packet: FirstPacket): Verdict {
 }
 
 function runChain(ruleset: Ruleset, name: string, packet: FirstPacket): Verdict | undefined {
-  for (const rule of ruleset.chains.get(name)?.rules ?? fail(`no chain ${name}`)) {
+  for (const written of ruleset.chains.get(name)?.rules ?? fail(`no chain ${name}`)) {
+    const rule = written.replace(/ comment "[^"]*"$/, '');
     const map = /^(.*) vmap @(\S+)$/.exec(rule);
     if (map !== null) {
       const set = ruleset.sets.get(map[2] ?? '') ?? fail(rule);
@@ -38,15 +39,15 @@ function runChain(ruleset: Ruleset, name: string, packet: FirstPacket): Verdict 
     const [, conditions = '', action = ''] = /^(.*?) ?(accept|drop|return|goto \S+)$/.exec(rule) ?? fail(rule);
     if (!conditionsHold(ruleset, conditions, packet)) continue;
     if (action === 'return') return undefined;
-    if (action !== 'accept' && action !== 'drop') fail(rule);
-    return action;
+    if (action === 'accept' || action === 'drop') return action;
+    return runChain(ruleset, action.replace('goto ', ''), packet);
   }
   return undefined;
 }
 
-const FIELD = /(?:iifname|oifname|ip6? [sd]addr(?: & \S+)?|meta l4proto|th dport)/.source;
+const FIELD = /(?:iifname|oifname|ip6? [sd]addr(?: & \S+)?|meta l4proto|th dport(?: & 0x\w+)?)/.source;
 const CONDITION = new RegExp(
-  `^(${FIELD}(?: \\. ${FIELD})*) (!= |== )?(@[\\w.-]+|\\{ [^}]* \\}|"[^"]*")|^(ct (?:mark|state) .*|tcp flags .*|icmp(?:v6)? type .*)$`,
+  `^(${FIELD}(?: \\. ${FIELD})*) (!= |== )?(@[\\w.-]+|\\{ [^}]* \\}|"[^"]*"|[\\w.-]+)|^(ct (?:mark|state) .*|tcp flags .*|icmp(?:v6)? type .*)$`,
 );
 
 function conditionsHold(ruleset: Ruleset, text: string, packet: FirstPacket): boolean {
@@ -72,7 +73,8 @@ function valueOf(expression: string, packet: FirstPacket): string | undefined {
       if (familyOf(address) !== (ip === 'ip' ? 4 : 6)) return undefined;
       values.push(mask === undefined ? address : maskedAddress(address, mask));
     } else if (field.endsWith('ifname')) values.push(`"${field === 'iifname' ? packet.iifname : packet.oifname}"`);
-    else values.push(field === 'th dport' ? String(packet.dport) : packet.l4proto);
+    else if (field === 'meta l4proto') values.push(packet.l4proto);
+    else values.push(String(packet.dport & Number(/0x\w+$/.exec(field)?.[0] ?? 0xffff)));
   }
   return values.join(' . ');
 }
@@ -88,6 +90,7 @@ function holds(ruleset: Ruleset, set: string, value: string): boolean {
       .slice(2, -2)
       .split(', ')
       .some((element) => elementHolds(element, value));
+  if (!set.startsWith('@')) return elementHolds(set, value);
   const named: NftSet = ruleset.sets.get(set.slice(1)) ?? fail(set);
   if (!named.flags.includes('interval')) return named.elements.has(value);
   return [...named.elements.keys()].some((element) => elementHolds(element, value));
