@@ -13,9 +13,11 @@ const cidr = (text: string): Cidr => text as Cidr;
 const TCP80: PortSet = [{ protocol: 'TCP', from: 80, to: 80 }];
 const UDP53: PortSet = [{ protocol: 'UDP', from: 53, to: 53 }];
 
+function text(length: number, { base, ports, overrides }: CidrNode): string {
+  return `${base}/${length} ${portsKey(ports)}${overrides ? ' only' : ''}`;
+}
+
 function texts(nodes: ReturnType<typeof cidrNodes>): string[] {
-  const text = (length: number, { base, ports, overrides }: CidrNode): string =>
-    `${base}/${length} ${portsKey(ports)}${overrides ? ' only' : ''}`;
   return nodes.flatMap(([length, here]) => here.map((node) => text(length, node)));
 }
 
@@ -55,6 +57,10 @@ const rule: fc.Arbitrary<CidrRule> = fc.record({
   ports: fc.constantFrom<PortSet>('any', TCP80, UDP53),
 });
 
+function has(ports: PortSet, one: PortSet): boolean {
+  return ports === 'any' || (one !== 'any' && ports.some(({ protocol }) => protocol === one[0]?.protocol));
+}
+
 test('cidrNodes: the longest prefix of an address has the ports of all rules that name it', () => {
   fc.assert(
     fc.property(fc.array(rule, { maxLength: 6 }), fc.nat({ max: 127 }), (rules, last) => {
@@ -63,8 +69,6 @@ test('cidrNodes: the longest prefix of an address has the ports of all rules tha
       const found = cidrNodes(4, rules)
         .flatMap(([length, nodes]) => nodes.map((node) => ({ ...node, cidr: makeCidr(node.base, length) })))
         .find((node) => contains(node.cidr, address));
-      const has = (ports: PortSet, one: PortSet): boolean =>
-        ports === 'any' || (one !== 'any' && ports.some((p) => p.protocol === one[0]?.protocol));
       for (const one of ['any', TCP80, UDP53] as const) {
         assert.equal(
           has(found?.ports ?? [], one),

@@ -33,7 +33,7 @@ export function cidrNodes(
   const byCidr = Map.groupBy(own, ({ cidr }) => cidr);
   const excepts = new Map(own.map((rule) => [rule, new Set(rule.except)]));
   const prefixes = new Set(
-    own.flatMap(({ cidr, except }) => [cidr, ...except.filter((e) => cidrFamily(e) === family)]),
+    own.flatMap(({ cidr, except }) => except.filter((e) => cidrFamily(e) === family).concat(cidr)),
   );
   const byLength = Map.groupBy(prefixes, cidrLength);
   const lengths = [...byLength.keys()].sort((a, b) => a - b);
@@ -42,7 +42,7 @@ export function cidrNodes(
     const shorter = lengths.slice(0, index);
     const here = (byLength.get(length) ?? []).flatMap((prefix): readonly CidrNode[] => {
       const base = cidrBase(prefix);
-      const ancestors = [...shorter.map((each) => makeCidr(base, each)), prefix];
+      const ancestors = shorter.map((each) => makeCidr(base, each)).concat(prefix);
       const ports = portsOf(ancestors, byCidr, excepts);
       const above = ancestors.findLast((ancestor) => kept.has(ancestor));
       const inherited = above === undefined ? [] : (kept.get(above) ?? []);
@@ -52,7 +52,7 @@ export function cidrNodes(
     });
     return [length, here] as const;
   });
-  return nodes.filter(([, here]) => here.length > 0).reverse();
+  return nodes.filter(([, here]) => here.length > 0).toReversed();
 }
 
 /** What leaves of an address the first `length` bits; undefined for all of them. */

@@ -65,7 +65,7 @@ class ChainWriter {
     const cidrs = this.#cidrRules();
     // Nobody by bits is one by CIDR all the same, and the other way round.
     const after = cidrs.length === 0 ? end : `goto ${name}-cidrs`;
-    const masked = this.#context.plans.map((plan) => this.#maskedRules(plan, after)).flat();
+    const masked = this.#context.plans.flatMap((plan) => this.#maskedRules(plan, after));
     this.#rules.push(...masked);
     if (cidrs.length > 0 && masked.length > 0) {
       this.#finish(name, after);
@@ -156,7 +156,7 @@ class ChainWriter {
         const stops = nodes.filter(({ ports, overrides }) => overrides && ports !== 'any').map(({ base }) => base);
         if (stops.length === 0) return rules;
         const set = this.#context.builder.set(`${this.#chain.name}-${what}-only`, type, stops);
-        return [...rules, `${setLookup(expression, set)} ${this.#chain.end}`];
+        return rules.concat(`${setLookup(expression, set)} ${this.#chain.end}`);
       });
     });
   }
