@@ -48,7 +48,7 @@ export function namespaceOption(command: Command): Command {
 }
 
 /** Whoever reads our output may stop, as `head` does; that is no failure of ours. */
-function endWithReader(): void {
+export function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit();

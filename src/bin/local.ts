@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 
 import { Command } from 'commander';
 
+import { clusterPlans } from '../addr/cluster-plans.ts';
 import { formatPlan } from '../addr/plan.ts';
 import { localClusters } from '../kube/credentials.ts';
 import { HttpKubeClient } from '../kube/http-client.ts';
@@ -19,7 +20,7 @@ import { takeLock } from '../local/cluster-lock.ts';
 import { readState, recordedLayout } from '../local/cluster-state.ts';
 import { down } from '../local/down.ts';
 import { exec, parsePodName } from '../local/exec.ts';
-import { clusterPlans, networkObject } from '../local/install-objects.ts';
+import { networkObject } from '../local/install-objects.ts';
 import { isOn } from '../local/nodes.ts';
 import { parseOwnKubeconfig } from '../local/pki.ts';
 import { powerOff } from '../local/power-off.ts';

@@ -16,6 +16,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'a whole cluster on this machine: up, status, shell, exec, kubeconfig, down',
     load: () => import('./local.ts'),
   },
+  {
+    name: 'install',
+    summary: 'prints the manifests that install Romana on a cluster, for kubectl apply -f -',
+    load: () => import('./install.ts'),
+  },
   { name: 'demo', summary: "the founding page's demo, on any cluster with Romana", load: () => import('./demo.ts') },
   { name: 'ip', summary: 'takes an address apart, or puts one together', load: () => import('./ip.ts') },
   {

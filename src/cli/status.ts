@@ -149,15 +149,13 @@ async function readLeader(
   { namespaces, name }: StatusDependencies['lease'],
   clock: Clock,
 ): Promise<LeaderView | undefined> {
-  const get = async (): Promise<unknown> => {
-    const ask = (namespace: string): Promise<unknown> =>
-      client.get(LEASES, name, namespace).catch((error: unknown) => {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      });
-    const found = await Promise.all(namespaces.map(ask));
-    return found.find((lease) => lease !== undefined);
-  };
+  const ask = (namespace: string): Promise<unknown> =>
+    client.get(LEASES, name, namespace).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+  const get = async (): Promise<unknown> =>
+    (await Promise.all(namespaces.map(ask))).find((lease) => lease !== undefined);
   const first = await get();
   const view = leaderOf(first, clock.now());
   if (view === undefined || view.fresh || view.holder === '') return view;

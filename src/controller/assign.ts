@@ -4,8 +4,8 @@ import type { Network } from '../objects/network.ts';
 import { assignHosts, hostsWithoutNode } from './assign-hosts.ts';
 import { assignTenants } from './assign-tenants.ts';
 import { advanceReleases, confirmedRestore, pendingReleases } from './releases.ts';
-import { hostIds, rangesOf, reservedHostIds } from '../objects/id-space.ts';
-import { formatIdRange, networkStatusText, type NetworkStatus, type ObservedNetwork } from './network-status.ts';
+import { formatIdRange, heldByHosts, hostIds, reservedHostIds } from '../objects/id-space.ts';
+import { networkStatusText, type NetworkStatus, type ObservedNetwork } from './network-status.ts';
 import type { Action, Assignment, ClusterState, Warning } from './state.ts';
 
 /**
@@ -65,7 +65,7 @@ export function networkStatus(observed: ObservedNetwork, state: ClusterState): N
     reservedHostIds: reserved.map(formatIdRange),
     releases,
     restored,
-    accepted: heldByHosts(network, state) ?? noHostIds(network, usable) ?? allRight(network),
+    accepted: heldPlan(network, state) ?? noHostIds(network, usable) ?? allRight(network),
   };
 }
 
@@ -75,18 +75,12 @@ function takenHostIds(state: ClusterState): ReadonlySet<number> {
   return taken;
 }
 
-function heldByHosts(network: Network, state: ClusterState): NetworkStatus['accepted'] | undefined {
-  for (const host of state.hosts.values()) {
-    if (!state.nodes.has(host.meta.name) && !state.unreadable.has(host.meta.name)) continue;
-    const ranges = rangesOf(network, host.id);
-    if (ranges?.length === host.ranges.length && ranges.every((range) => host.ranges.includes(range))) continue;
-    const message =
-      `the address plan cannot change while hosts hold it: host ${host.meta.name} (id ${host.id}) has ` +
-      `${host.ranges.join(' and ')}, under this plan it would have ${ranges?.join(' and ') ?? 'no range'}; ` +
-      'put the old plan back, or remove all nodes first';
-    return { status: 'False', reason: 'HeldByHosts', message };
-  }
-  return undefined;
+function heldPlan(network: Network, state: ClusterState): NetworkStatus['accepted'] | undefined {
+  const hosts = [...state.hosts.values()].filter(
+    ({ meta: { name } }) => state.nodes.has(name) || state.unreadable.has(name),
+  );
+  const message = heldByHosts(network, hosts);
+  return message === undefined ? undefined : { status: 'False', reason: 'HeldByHosts', message };
 }
 
 function noHostIds(network: Network, usable: number): NetworkStatus['accepted'] | undefined {

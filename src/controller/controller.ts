@@ -105,7 +105,8 @@ export class Controller {
   /** Makes the first Network of a cluster; a leader that can't goes on trying, since without one it can do nothing. */
   async #makeNetwork(leading: AbortSignal): Promise<void> {
     const { client, clock, log, firstNetwork } = this.#options;
-    while (firstNetwork !== undefined && this.#observer.state.network === undefined) {
+    if (firstNetwork === undefined || this.#observer.state.network !== undefined) return;
+    for (;;) {
       leading.throwIfAborted();
       try {
         await client.create(NETWORKS, firstNetwork);

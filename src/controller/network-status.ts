@@ -1,4 +1,3 @@
-import type { IdRange } from '../addr/ids.ts';
 import { isJsonObject } from '../objects/field.ts';
 import { formatFieldErrors, type Meta, type Parsed } from '../objects/meta.ts';
 import { parseNetwork, type Network } from '../objects/network.ts';
@@ -61,11 +60,6 @@ export function networkStatusToJson(status: NetworkStatus, since: ObservedNetwor
   const { accepted, ...rest } = status;
   const lastTransitionTime = since?.status === accepted.status ? since.time : now;
   return { ...rest, conditions: [{ type: 'PlanAccepted', ...accepted, lastTransitionTime }] };
-}
-
-/** "96-111", "7". */
-export function formatIdRange({ first, last }: IdRange): string {
-  return first === last ? String(first) : `${first}-${last}`;
 }
 
 function readStored(status: unknown): Pick<ObservedNetwork, 'statusText' | 'restored' | 'since'> {

@@ -2,6 +2,7 @@ import type { IdRange } from '../addr/ids.ts';
 import { hostRange, hostsTakenBy, maxHost, maxSegment, maxTenant } from '../addr/plan.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Cidr } from '../addr/cidr.ts';
+import type { Host } from './host.ts';
 import type { Network } from './network.ts';
 
 /** Host ids: one must fit every family. */
@@ -34,6 +35,25 @@ export function reservedHostIds(network: Network): readonly IdRange[] {
     }
   }
   return merged;
+}
+
+/** "96-111", "7". */
+export function formatIdRange({ first, last }: IdRange): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
+/** Why these plans cannot be, when one of `hosts` has other ranges than they give it. */
+export function heldByHosts(network: Network, hosts: Iterable<Host>): string | undefined {
+  for (const host of hosts) {
+    const ranges = rangesOf(network, host.id);
+    if (ranges?.length === host.ranges.length && ranges.every((range) => host.ranges.includes(range))) continue;
+    return (
+      `the address plan cannot change while hosts hold it: host ${host.meta.name} (id ${host.id}) has ` +
+      `${host.ranges.join(' and ')}, under this plan it would have ${ranges?.join(' and ') ?? 'no range'}; ` +
+      'put the old plan back, or remove all nodes first'
+    );
+  }
+  return undefined;
 }
 
 /** The ranges of the host with this id, one a family; undefined when a plan has no such host. */

@@ -8,7 +8,8 @@ import {
   clusterLayout,
   type NodeLayout,
 } from '../../src/local/cluster-layout.ts';
-import { clusterPlans, networkObject } from '../../src/local/install-objects.ts';
+import { clusterPlans } from '../../src/addr/cluster-plans.ts';
+import { networkObject } from '../../src/local/install-objects.ts';
 import { parseOwnKubeconfig } from '../../src/local/pki.ts';
 import { apiServerService, runtimeService, type Service } from '../../src/local/services.ts';
 import { up, type UpOptions } from '../../src/local/up.ts';
