@@ -6,11 +6,13 @@ import { LibNft } from '../kernel/libnftables.ts';
 import { LinkMaker } from '../kernel/link-maker.ts';
 import { LinkRemover } from '../kernel/link-remover.ts';
 import { Rtnl } from '../kernel/rtnl.ts';
+import type { Sysctls } from '../kernel/sysctl.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { type Traffic, trafficMetrics } from '../kube/traffic.ts';
 import type { Clock } from '../lib/clock.ts';
-import { startHealthServer } from '../lib/health-server.ts';
+import { buildInfo } from '../lib/build-info.ts';
+import { type HealthOptions, startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
 import { podFinished } from '../objects/pod.ts';
 import type { Desired } from '../plan/desired.ts';
@@ -52,12 +54,15 @@ export interface AgentOptions {
   /** Folder of the leases, on a file system that a reboot clears. */
   readonly leases: string;
   readonly installation: CniInstallation;
+  readonly sysctls: Sysctls;
   /** CNI plugins and their order; undefined: the standard ones that are on this node, after ours. */
   readonly chain?: Chain;
   /** How often it looks for attachments whose sandbox is gone, in milliseconds; 60 s without. */
   readonly collectMs?: number;
-  /** TCP port of metrics and health. */
-  readonly port: number;
+  /** Where metrics and health are served. */
+  readonly health: Pick<HealthOptions, 'port' | 'host'>;
+  /** The version that the metrics tell. */
+  readonly version: string;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends the agent; the kernel keeps what it has. */
@@ -103,7 +108,7 @@ class Agent {
 
   constructor(options: AgentOptions) {
     this.#o = options;
-    const { client, node, clock, log } = options;
+    const { client, node, sysctls, clock, log } = options;
     this.#observer = new Observer({
       client,
       node,
@@ -114,10 +119,11 @@ class Agent {
       onVersion: () => this.#reached(),
       onList: () => this.#listed(),
     });
+    buildInfo(this.#metrics.registry, options.version);
     if (options.traffic !== undefined) trafficMetrics(this.#metrics.registry, 'romana_agent', options.traffic);
     this.#leases = new LeaseStore(options.leases, log);
     this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
-    this.#hostNetwork = new HostNetwork({ rtnl: this.#rtnl, metrics: this.#metrics, log });
+    this.#hostNetwork = new HostNetwork({ rtnl: this.#rtnl, sysctls, metrics: this.#metrics, log });
     const events = new EventRecorder({ ...options, component: 'romana-agent', host: node });
     this.#reconciler = new Reconciler({
       snapshot: () => this.#snapshot(),
@@ -134,6 +140,7 @@ class Agent {
     this.#network = new PodNetwork({
       datapath: new KernelDatapath({
         rtnl: this.#rtnl,
+        sysctls,
         maker: this.#maker,
         remover: this.#remover,
         conntrack: this.#conntrack,
@@ -175,7 +182,7 @@ class Agent {
   async run(): Promise<void> {
     const { signal, log, onReady } = this.#o;
     const health = await startHealthServer({
-      port: this.#o.port,
+      ...this.#o.health,
       metrics: () => {
         this.#noteVersion();
         this.#measureUse();

@@ -1,5 +1,6 @@
 import type { Address } from '../addr/address.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
+import type { Sysctls } from '../kernel/sysctl.ts';
 import type { Log } from '../lib/log.ts';
 import type { DesiredRoute } from '../plan/routes.ts';
 import { HostRoutes } from './host-routes.ts';
@@ -9,6 +10,7 @@ import { enableForwarding, findUnderlay, type Underlay } from './underlay.ts';
 /** What a host network stands on. */
 export interface HostNetworkOptions {
   readonly rtnl: Rtnl;
+  readonly sysctls: Sysctls;
   readonly metrics: Pick<AgentMetrics, 'routeChanges' | 'repairs'>;
   readonly log: Log;
 }
@@ -52,7 +54,7 @@ export class HostNetwork {
     const key = addresses.join(' ');
     if (key === this.#underlayOf) return this.#underlay;
     this.#underlay = findUnderlay(this.#options.rtnl, addresses);
-    const changed = enableForwarding(this.#underlay);
+    const changed = enableForwarding(this.#underlay, this.#options.sysctls);
     if (changed.length > 0 && this.#seen) {
       this.#options.log.warn({ sysctls: changed }, 'switches forwarding on again, which was switched off');
       this.#options.metrics.repairs.inc({ what: 'forwarding' }, changed.length);

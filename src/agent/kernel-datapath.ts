@@ -6,6 +6,7 @@ import type { LinkMaker } from '../kernel/link-maker.ts';
 import { netnsId } from '../kernel/netns.ts';
 import { detachPod, type PodWiring, type PreparedPod, preparePodAsync } from '../kernel/pod-link.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
+import type { Sysctls } from '../kernel/sysctl.ts';
 import type { Lease } from '../plan/snapshot.ts';
 import { Batch } from './batch.ts';
 import type { Datapath } from './pod-network.ts';
@@ -13,6 +14,7 @@ import type { Datapath } from './pod-network.ts';
 /** What a kernel datapath stands on. */
 export interface KernelDatapathOptions {
   readonly rtnl: Rtnl;
+  readonly sysctls: Sysctls;
   readonly maker: LinkMaker;
   readonly remover: LinkRemover;
   readonly conntrack: Pick<Conntrack, 'removeByAddress'>;
@@ -39,8 +41,9 @@ export class KernelDatapath implements Datapath {
   }
 
   async prepare(lease: Lease, netnsPath: string): Promise<void> {
-    const { rtnl, maker } = this.#options;
-    this.#prepared.set(lease.hostInterface, await preparePodAsync(rtnl, maker, this.#wiring(lease, netnsPath)));
+    const { rtnl, maker, sysctls } = this.#options;
+    const wiring = this.#wiring(lease, netnsPath);
+    this.#prepared.set(lease.hostInterface, await preparePodAsync(rtnl, maker, wiring, sysctls));
   }
 
   async enforce(): Promise<void> {

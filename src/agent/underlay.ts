@@ -1,6 +1,6 @@
 import type { Address } from '../addr/address.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
-import { readSysctl, writeSysctl } from '../kernel/sysctl.ts';
+import { type Sysctls, sysctls as own } from '../kernel/sysctl.ts';
 
 /** The interfaces that hold the host's own addresses. */
 export interface Underlay {
@@ -35,10 +35,10 @@ export function findUnderlay(rtnl: Pick<Rtnl, 'addresses' | 'links'>, addresses:
  *
  * @returns the sysctls of forwarding that were off.
  */
-export function enableForwarding({ names }: Underlay): readonly string[] {
+export function enableForwarding({ names }: Underlay, sysctls: Sysctls = own): readonly string[] {
   for (const name of names) {
     const path = `net/ipv6/conf/${name}/accept_ra`;
-    if (readSysctl(path) === '1') writeSysctl(path, 2);
+    if (sysctls.read(path) === '1') sysctls.write(path, 2);
   }
   // The first two switch all interfaces on; one of them may have been switched off by itself.
   const paths = [
@@ -46,7 +46,7 @@ export function enableForwarding({ names }: Underlay): readonly string[] {
     'net/ipv6/conf/all/forwarding',
     ...names.map((n) => `net/ipv4/conf/${n}/forwarding`),
   ];
-  const off = paths.filter((path) => !['1', undefined].includes(readSysctl(path)));
-  for (const path of off) writeSysctl(path, 1);
+  const off = paths.filter((path) => !['1', undefined].includes(sysctls.read(path)));
+  for (const path of off) sysctls.write(path, 1);
   return off;
 }

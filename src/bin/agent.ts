@@ -6,25 +6,27 @@ import { Command } from 'commander';
 import { runAgent } from '../agent/agent.ts';
 import { COLLECT_MS } from '../agent/collection.ts';
 import { type Chain, parseChain } from '../cni/chain.ts';
+import { PROC_SYS, Sysctls } from '../kernel/sysctl.ts';
 import { systemClock } from '../lib/clock.ts';
 import { clusterOptions, connect } from './cluster.ts';
-import { startDaemon } from './daemon.ts';
+import { healthAddress, healthOptions, type HealthWords, startDaemon } from './daemon.ts';
+import { VERSION } from './version.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
 
-interface Options {
+interface Options extends HealthWords {
   readonly node: string;
   readonly kubeconfig?: string;
   readonly launcher: string;
   readonly cniChain?: string;
   readonly collectEvery: string;
-  readonly port: string;
+  readonly sysctls: string;
   readonly logLevel: string;
 }
 
 /** `romana agent`: the daemon of every node. */
 export function command(): Command {
-  return clusterOptions(new Command('agent'))
+  return healthOptions(clusterOptions(new Command('agent')), 9671)
     .description(
       'The daemon of every node: connects pods, keeps routes and policy in the kernel. Runs as root, in the network namespace of the host.',
     )
@@ -40,10 +42,11 @@ export function command(): Command {
       'how often it looks for attachments whose pods are gone',
       `${COLLECT_MS / 1_000}`,
     )
-    .option('--port <number>', 'TCP port of metrics and health', '9671')
+    .option('--sysctls <folder>', "where it writes the kernel's sysctls: /proc/sys is read-only in containers", PROC_SYS)
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
       const chain = readChain(options.cniChain);
+      const health = healthAddress(options);
       const collectMs = readSeconds('--collect-every', options.collectEvery) * 1_000;
       const { log, signal } = startDaemon('agent', options.logLevel);
       const { client } = await connect(options);
@@ -60,7 +63,9 @@ export function command(): Command {
         },
         ...(chain === undefined ? {} : { chain }),
         collectMs,
-        port: Number(options.port),
+        sysctls: new Sysctls(options.sysctls),
+        health,
+        version: VERSION,
         clock: systemClock,
         log,
         signal,

@@ -9,6 +9,7 @@ import { Controller } from '../controller/controller.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaderElection } from '../kube/leader.ts';
 import { trafficMetrics } from '../kube/traffic.ts';
+import { buildInfo } from '../lib/build-info.ts';
 import { systemClock } from '../lib/clock.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import type { JsonObject } from '../objects/field.ts';
@@ -16,32 +17,33 @@ import { formatFieldErrors } from '../objects/meta.ts';
 import { networkToJson, parseNetwork } from '../objects/network.ts';
 import { clusterOptions, connect } from './cluster.ts';
 import { CONTROLLER_LEASE } from './controller-lease.ts';
-import { startDaemon } from './daemon.ts';
+import { healthAddress, healthOptions, type HealthWords, startDaemon } from './daemon.ts';
+import { VERSION } from './version.ts';
 
-interface Options {
+interface Options extends HealthWords {
   readonly node?: string;
   readonly leaseNamespace: string;
   readonly network?: string;
   readonly kubeconfig?: string;
-  readonly port: string;
   readonly logLevel: string;
 }
 
 /** `romana controller`: IPAM service and route controller. */
 export function command(): Command {
-  return clusterOptions(new Command('controller'))
+  return healthOptions(clusterOptions(new Command('controller')), 9672)
     .description(
       'The IPAM service and the route controller: gives ids to hosts, tenants and segments. Any number may run; one acts.',
     )
     .option('--node <name>', 'name of the Node that it runs on, for its identity')
     .option('--lease-namespace <name>', 'where the Lease is by which one of them acts', 'kube-system')
     .option('--network <file>', 'the Network to make when the cluster has none, YAML')
-    .option('--port <number>', 'TCP port of metrics and health', '9672')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
+      const address = healthAddress(options);
       const { log, signal } = startDaemon('controller', options.logLevel);
       const { client } = await connect(options);
       const registry = new Registry();
+      buildInfo(registry, VERSION);
       trafficMetrics(registry, 'romana_controller', client.traffic);
       const identity = `${options.node ?? hostname()}_${randomUUID()}`;
       const clock = systemClock;
@@ -73,7 +75,7 @@ export function command(): Command {
         },
       });
       const health = await startHealthServer({
-        port: Number(options.port),
+        ...address,
         metrics: () => registry.metrics(),
         notReady: () => controller.notReady(),
       });

@@ -1,10 +1,14 @@
 import { Command, CommanderError } from 'commander';
 
+import { VERSION } from './version.ts';
+
 /** A subcommand: what `--help` says of it, and the file that is loaded only when it is called. */
 interface Subcommand {
   readonly name: string;
   readonly summary: string;
   readonly hidden?: boolean;
+  /** Makes nodes out of the machine's programs, of which the image has none. */
+  readonly checkout?: boolean;
   /** Runs on and logs: its failures are shown with their stack. */
   readonly daemon?: boolean;
   readonly load: () => Promise<{ readonly command: () => Command }>;
@@ -13,6 +17,7 @@ interface Subcommand {
 const SUBCOMMANDS: readonly Subcommand[] = [
   {
     name: 'local',
+    checkout: true,
     summary: 'a whole cluster on this machine: up, status, shell, exec, kubeconfig, down',
     load: () => import('./local.ts'),
   },
@@ -49,6 +54,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'local-apiserver',
+    checkout: true,
     summary: 'the API server of a local cluster',
     hidden: true,
     daemon: true,
@@ -56,6 +62,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'local-runtime',
+    checkout: true,
     summary: 'the node runtime of a local cluster',
     hidden: true,
     daemon: true,
@@ -63,6 +70,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   {
     name: 'local-registry',
+    checkout: true,
     summary: 'the image registry of a local cluster',
     hidden: true,
     daemon: true,
@@ -77,12 +85,16 @@ const FAILED = 1;
 
 const program = new Command('romana')
   .description('A network for Kubernetes without an overlay, for many tenants.')
+  .version(VERSION, '-V, --version', 'prints the version')
   .helpCommand(false)
   .exitOverride()
   .showHelpAfterError("(see 'romana --help')");
 
-const called = SUBCOMMANDS.find((s) => s.name === process.argv[2]);
-for (const subcommand of SUBCOMMANDS) {
+/** The image holds JavaScript that was made of the checkout's TypeScript. */
+const inCheckout = import.meta.filename.endsWith('.ts');
+const offered = SUBCOMMANDS.filter(({ checkout }) => checkout !== true || inCheckout);
+const called = offered.find((s) => s.name === process.argv[2]);
+for (const subcommand of offered) {
   if (subcommand === called) {
     const loaded = (await subcommand.load()).command();
     program.addCommand(loaded.name(subcommand.name).summary(subcommand.summary), {

@@ -20,7 +20,7 @@ import { defaultRoute, POD_LINK_GROUP, routeTo } from './pod-wiring.ts';
 import type { PodWiring } from './pod-wiring.ts';
 import { addRoute, deleteRoute, replaceRoute } from './routes.ts';
 import { Rtnl } from './rtnl.ts';
-import { readSysctl, writeSysctl } from './sysctl.ts';
+import { type Sysctls, sysctls as own } from './sysctl.ts';
 
 export type { PodWiring } from './pod-wiring.ts';
 
@@ -75,19 +75,24 @@ export function wirePod(host: Rtnl, wiring: PodWiring): void {
  * @throws KernelError when the kernel refuses a step; everything that was made is gone by then. EEXIST: the host
  * interface, or `ifname` in the pod, is there already.
  */
-export function preparePod(host: Rtnl, wiring: PodWiring): PreparedPod {
+export function preparePod(host: Rtnl, wiring: PodWiring, sysctls: Sysctls = own): PreparedPod {
   return withNetnsFd(wiring.netnsPath, (netns) => {
     const link = host.applyAndGet([vethOf(wiring, netns)], wiring.hostInterface);
-    return finishPod(host, wiring, netns, link);
+    return finishPod(host, wiring, netns, link, sysctls);
   });
 }
 
 /** `preparePod` with the veth made on another thread, which is two thirds of it. */
-export async function preparePodAsync(host: Rtnl, maker: LinkMaker, wiring: PodWiring): Promise<PreparedPod> {
+export async function preparePodAsync(
+  host: Rtnl,
+  maker: LinkMaker,
+  wiring: PodWiring,
+  sysctls: Sysctls = own,
+): Promise<PreparedPod> {
   const netns = openSync(wiring.netnsPath, 'r');
   try {
     const link = await maker.make(vethOf(wiring, netns), wiring.hostInterface);
-    return finishPod(host, wiring, netns, link);
+    return finishPod(host, wiring, netns, link, sysctls);
   } finally {
     closeSync(netns);
   }
@@ -100,15 +105,21 @@ function vethOf({ hostInterface, hostMac, ifname, podMac, mtu }: PodWiring, netn
 }
 
 /** All that comes after the veth; takes it away again when a step fails. */
-function finishPod(host: Rtnl, wiring: PodWiring, netns: number, { index, peerIndex }: Link): PreparedPod {
+function finishPod(
+  host: Rtnl,
+  wiring: PodWiring,
+  netns: number,
+  { index, peerIndex }: Link,
+  sysctls: Sysctls,
+): PreparedPod {
   let pod: Rtnl | undefined;
   try {
     pod = withNetns(netns, () => {
-      setPodSysctls(wiring);
+      setPodSysctls(sysctls, wiring);
       return Rtnl.open();
     });
     pod.apply(...podRequests(wiring, peerIndex));
-    setHostSysctls(wiring.hostInterface);
+    setHostSysctls(sysctls, wiring.hostInterface);
     host.apply(...hostRequests(wiring, index));
     return new PreparedLink(host, pod, wiring, index, peerIndex);
   } catch (error) {
@@ -219,22 +230,22 @@ function hostRequests({ addresses, podMac }: PodWiring, index: number): NetlinkR
 }
 
 /** Runs in the pod's network namespace. */
-function setPodSysctls({ ifname, addresses }: PodWiring): void {
+function setPodSysctls(sysctls: Sysctls, { ifname, addresses }: PodWiring): void {
   const conf = `net/ipv6/conf/${ifname}`;
-  const disabled = readSysctl(`${conf}/disable_ipv6`);
+  const disabled = sysctls.read(`${conf}/disable_ipv6`);
   if (disabled === undefined || !addresses.some((address) => familyOfText(address) === 6)) return;
   // Some runtimes switch IPv6 off in every namespace that they make.
-  if (disabled !== '0') writeSysctl(`${conf}/disable_ipv6`, 0);
+  if (disabled !== '0') sysctls.write(`${conf}/disable_ipv6`, 0);
   // The host end sends neither advertisements nor redirects, and there is nobody who could have the same address.
-  writeSysctl(`${conf}/accept_dad`, 0);
-  writeSysctl(`${conf}/accept_ra`, 0);
-  writeSysctl(`${conf}/accept_redirects`, 0);
+  sysctls.write(`${conf}/accept_dad`, 0);
+  sysctls.write(`${conf}/accept_ra`, 0);
+  sysctls.write(`${conf}/accept_redirects`, 0);
 }
 
-function setHostSysctls(hostInterface: string): void {
+function setHostSysctls(sysctls: Sysctls, hostInterface: string): void {
   const conf = `net/ipv6/conf/${hostInterface}`;
   // A kernel without IPv6, or an MTU below its 1280.
-  if (readSysctl(`${conf}/accept_ra`) === undefined) return;
-  writeSysctl(`${conf}/accept_ra`, 0);
-  writeSysctl(`${conf}/accept_redirects`, 0);
+  if (sysctls.read(`${conf}/accept_ra`) === undefined) return;
+  sysctls.write(`${conf}/accept_ra`, 0);
+  sysctls.write(`${conf}/accept_redirects`, 0);
 }

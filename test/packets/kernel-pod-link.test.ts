@@ -7,7 +7,7 @@ import { isKernelError } from '../../src/kernel/kernel-error.ts';
 import { LinkRemover } from '../../src/kernel/link-remover.ts';
 import { netnsInode } from '../../src/kernel/netns.ts';
 import { detachPod, preparePod, unwirePod, wirePod } from '../../src/kernel/pod-link.ts';
-import { readSysctl } from '../../src/kernel/sysctl.ts';
+import { sysctls } from '../../src/kernel/sysctl.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { addr, makeHost, makePod, wiringOf } from '../support/netns-pods.ts';
 import type { Host, Pod } from '../support/netns-pods.ts';
@@ -47,7 +47,7 @@ test('wirePod makes what checkPod finds complete, and unwirePod leaves nothing',
   assert.deepEqual(checkPod(host.rtnl, pod.wiring), []);
   const settings = host.ns.inside(() =>
     ['ipv6/conf/romapod3/accept_ra', 'ipv6/conf/romapod3/accept_redirects', 'ipv4/conf/romapod3/proxy_arp'].map(
-      (path) => readSysctl(`net/${path}`),
+      (path) => sysctls.read(`net/${path}`),
     ),
   );
   assert.deepEqual(settings, ['0', '0', '0']);

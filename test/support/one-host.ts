@@ -13,6 +13,7 @@ import { LibNft } from '../../src/kernel/libnftables.ts';
 import { LinkMaker } from '../../src/kernel/link-maker.ts';
 import { LinkRemover } from '../../src/kernel/link-remover.ts';
 import { Rtnl } from '../../src/kernel/rtnl.ts';
+import { sysctls } from '../../src/kernel/sysctl.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { ok } from '../../src/lib/result.ts';
@@ -94,6 +95,7 @@ export class OneHost {
     const leases = points.watch(store, { put: 'lease put', remove: 'lease removed' });
     const pods = new PodNetwork({
       datapath: new KernelDatapath({
+        sysctls,
         rtnl: points.watch(rtnl, { apply: 'links changed', applyAndGet: 'link up' }),
         maker: points.watch(maker, { make: 'link made' }),
         remover: points.watch(remover, { remove: 'link removed' }),
