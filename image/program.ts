@@ -16,7 +16,8 @@ const LEFT_OUT_PACKAGES = new Set(['ajv', 'selfsigned', 'node']);
 const IMPORT = /(\bfrom\s*|\bimport\s*\(?\s*)(['"])([@.\w][\w@./-]*)\2/g;
 /** What no program reads: documents, types, sources of what is built already, and builds for other platforms. */
 const UNREAD = /^(\.md|\.markdown|\.map|\.ts|\.mts|\.cts|\.cc|\.hh|\.inc|\.c|\.h|\.ya?ml|\.ico)$/;
-const UNREAD_FOLDERS = /^(node_modules|test|tests|docs?|examples?|benchmarks|browser|vendor|prebuilds|\.github|musl_.*)$/;
+const UNREAD_FOLDERS =
+  /^(node_modules|test|tests|docs?|examples?|benchmarks|browser|vendor|prebuilds|\.github|musl_.*)$/;
 
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;

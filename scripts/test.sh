@@ -1,6 +1,6 @@
 #!/bin/sh
-# npm test: set-up, then every test of the main tier. `long` is the tier of long runs, `kubectl` the one with a real
-# kubectl, `plugins` the one with the newest standard CNI plugins, which end at once where there is no kubectl, or no Go
+# npm test: set-up, then every test of the main tier. `long` is the tier of long runs, `image` the one that makes
+# Romana's image, `kubectl` the one with a real kubectl, `plugins` the one with the newest standard CNI plugins, which end at once where there is no kubectl, or no Go
 # to build those; other arguments are test files. LONG_STEPS shortens the long random walk, and LONG_SEED plays one that
 # failed again.
 set -eu
@@ -17,6 +17,7 @@ case ${1-} in
   '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'scripts/kubernetes/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/fuzz/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
   long) set -- 'test/long/*.test.ts' ;;
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
+  image) set -- 'test/image/*.test.ts' ;;
   plugins) set -- 'test/plugins/*.test.ts' ;;
 esac
 exec $as_root PATH="$PWD/node_modules/.bin:$PATH" LONG_STEPS="${LONG_STEPS-}" LONG_SEED="${LONG_SEED-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=2 "$@"

@@ -42,7 +42,11 @@ export function command(): Command {
       'how often it looks for attachments whose pods are gone',
       `${COLLECT_MS / 1_000}`,
     )
-    .option('--sysctls <folder>', "where it writes the kernel's sysctls: /proc/sys is read-only in containers", PROC_SYS)
+    .option(
+      '--sysctls <folder>',
+      "where it writes the kernel's sysctls: /proc/sys is read-only in containers",
+      PROC_SYS,
+    )
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
       const chain = readChain(options.cniChain);
