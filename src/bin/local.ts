@@ -19,6 +19,7 @@ import {
 import { takeLock } from '../local/cluster-lock.ts';
 import { readState, recordedLayout } from '../local/cluster-state.ts';
 import { down } from '../local/down.ts';
+import { embedded } from '../local/embedded.ts';
 import { exec, parsePodName } from '../local/exec.ts';
 import { networkObject } from '../local/install-objects.ts';
 import { isOn } from '../local/nodes.ts';
@@ -194,11 +195,13 @@ async function runUp(options: UpWords): Promise<number> {
     up({
       layout,
       plans: planTexts,
-      network: networkObject(plans),
-      namespaces,
+      making: embedded({
+        network: networkObject(plans),
+        namespaces,
+        services: (node) => servicesOf(node, CHECKOUT, findNginx()),
+        cniPlugins: findCniPlugins(),
+      }),
       checkout: CHECKOUT,
-      services: (node) => servicesOf(node, CHECKOUT, findNginx()),
-      cniPlugins: findCniPlugins(),
       connect: connectTo,
       owner: { uid: Number(process.env['SUDO_UID'] ?? 0), gid: Number(process.env['SUDO_GID'] ?? 0) },
       progress: (step) => process.stderr.write(`[${seconds()}] ${step}\n`),

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { applyObject, deleteObject, type Target } from './apply-object.ts';
 import { faultOf, nameManifest, type Named } from './check-manifest.ts';
-import { findResource } from './find-resource.ts';
+import { findResource } from '../kube/find-resource.ts';
 import { readManifests } from './read-manifests.ts';
 
 /** What a person typed behind `romana apply` or `romana delete`. */

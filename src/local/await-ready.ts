@@ -15,6 +15,8 @@ export interface ReadyOptions {
   readonly signal: AbortSignal;
   /** How long all nodes may take to be ready, in milliseconds. */
   readonly readyMs: number;
+  /** `registered`: nodes that have no network yet. Default `ready`. */
+  readonly until?: 'ready' | 'registered';
 }
 
 /** A service that ended so often will not come up. */
@@ -24,7 +26,9 @@ const MAX_ENDS = 5;
 export async function awaitReady(options: ReadyOptions): Promise<void> {
   let waiting = '';
   try {
-    await awaitStart(options, 'all nodes to be Ready', async () => {
+    const until = options.until ?? 'ready';
+    const what = until === 'ready' ? 'all nodes to be Ready' : 'all nodes to report';
+    await awaitStart(options, what, async () => {
       const { items } = await options.client.list(NODES);
       const late = options.nodes.flatMap((node) => {
         const json = items.find((item) => nameOf(item) === node.name);
@@ -32,6 +36,7 @@ export async function awaitReady(options: ReadyOptions): Promise<void> {
         if (textAt(json, 'status', 'nodeInfo', 'bootID') !== bootIdOf(node)) {
           return [`${node.name} has not reported since it was started`];
         }
+        if (until === 'registered') return [];
         const ready = conditionOf(json, 'Ready');
         return ready?.status === 'True' ? [] : [`${node.name}: ${ready?.message ?? 'no condition yet'}`];
       });

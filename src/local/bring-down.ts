@@ -1,5 +1,6 @@
 import { existsSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { clusterCgroup, removeCgroups } from './cgroups.ts';
 import type { ClusterLayout } from './cluster-layout.ts';
 import { namespacesOf, removeFabric } from './fabric.ts';
 import { endNode, endStragglers } from './power-off.ts';
@@ -11,8 +12,11 @@ export function isRecorded(layout: ClusterLayout): boolean {
 
 /** Removes all that `up` made, however much that is, and whatever died meanwhile. What is on file goes last. */
 export async function bringDown(layout: ClusterLayout): Promise<void> {
-  await Promise.all(layout.nodes.map((node) => endNode(node, 'services')));
+  // Nothing of Kubernetes' is worth the wait for an orderly end.
+  const how = layout.flavour === 'kubernetes' ? 'cut' : 'services';
+  await Promise.all(layout.nodes.map((node) => endNode(node, how)));
   await endStragglers(layout, namespacesOf(layout));
+  await removeCgroups(clusterCgroup(layout));
   await removeFabric(layout);
   rmSync(layout.libDirectory, { recursive: true, force: true });
   rmSync(layout.runDirectory, { recursive: true, force: true });

@@ -1,3 +1,4 @@
+import type { Family } from '../addr/address.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 
 /** Most minions that a local cluster has. */
@@ -20,6 +21,22 @@ export const BASE_DIRECTORIES: BaseDirectories = {
   netns: '/run/netns',
 };
 
+/**
+ * What a local cluster is made of: `embedded` has an API server and a node runtime of our own, `kubernetes` the real
+ * ones.
+ */
+export type Flavour = 'embedded' | 'kubernetes';
+
+/** What kind of cluster it is. */
+export interface ClusterKind {
+  readonly flavour: Flavour;
+  /** The families that nodes have addresses of, in order of preference. */
+  readonly families: readonly Family[];
+}
+
+/** An embedded cluster. */
+export const EMBEDDED: ClusterKind = { flavour: 'embedded', families: [4, 6] };
+
 /** One node of a local cluster. */
 export interface NodeLayout {
   /** `master`, `minion1`, ... */
@@ -29,7 +46,7 @@ export interface NodeLayout {
   readonly after: string | undefined;
   /** Name of its network namespace, `NAME-master`. */
   readonly netns: string;
-  /** Its addresses on the fabric, IPv4 first. */
+  /** Its addresses on the fabric, one a family of the cluster, IPv4 first. */
   readonly addresses: readonly string[];
   /** Of its interface on the fabric: the same at each start, as a machine's is. */
   readonly mac: string;
@@ -40,7 +57,7 @@ export interface NodeLayout {
 }
 
 /** A local cluster: its name and where everything of it is. */
-export interface ClusterLayout {
+export interface ClusterLayout extends ClusterKind {
   readonly name: string;
   readonly base: BaseDirectories;
   readonly runDirectory: string;
@@ -56,8 +73,8 @@ export interface ClusterLayout {
   readonly nodes: readonly NodeLayout[];
 }
 
-/** What nodes and pods call the API server. */
-export const API_SERVER = { address: '192.168.99.10', port: 6443 } as const;
+/** Where nodes and pods reach the API server; `address6` where there is no IPv4. */
+export const API_SERVER = { address: '192.168.99.10', address6: 'fd00:99::10', port: 6443 } as const;
 
 /** Prefixes of the fabric: no plan may give them to pods. */
 export const FABRIC_CIDRS = ['192.168.99.0/24', 'fd00:99::/64'] as const;
@@ -79,7 +96,12 @@ export function parseMinions(text: string): Result<number> {
 }
 
 /** Everything of the cluster `name` with so many minions. */
-export function clusterLayout(name: string, minions: number, base: BaseDirectories = BASE_DIRECTORIES): ClusterLayout {
+export function clusterLayout(
+  name: string,
+  minions: number,
+  base: BaseDirectories = BASE_DIRECTORIES,
+  kind: ClusterKind = EMBEDDED,
+): ClusterLayout {
   const runDirectory = `${base.run}/${name}`;
   const libDirectory = `${base.lib}/${name}`;
   const node = (number: number): NodeLayout => {
@@ -89,7 +111,7 @@ export function clusterLayout(name: string, minions: number, base: BaseDirectori
       master: number === 0,
       after: number === 0 ? undefined : nameOfNode(number - 1),
       netns: `${name}-${nodeName}`,
-      addresses: [`192.168.99.${10 + number}`, `fd00:99::${10 + number}`],
+      addresses: kind.families.map((family) => (family === 4 ? `192.168.99.${10 + number}` : `fd00:99::${10 + number}`)),
       // Locally administered (IEEE 802), and the bytes of the IPv4 address.
       mac: `02:00:c0:a8:63:${(10 + number).toString(16).padStart(2, '0')}`,
       directory: `${libDirectory}/nodes/${nodeName}`,
@@ -98,6 +120,8 @@ export function clusterLayout(name: string, minions: number, base: BaseDirectori
   };
   return {
     name,
+    flavour: kind.flavour,
+    families: kind.families,
     base,
     runDirectory,
     libDirectory,

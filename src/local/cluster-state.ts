@@ -1,9 +1,18 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { type BaseDirectories, type ClusterLayout, clusterLayout, MAX_MINIONS } from './cluster-layout.ts';
+import {
+  type BaseDirectories,
+  type ClusterKind,
+  type ClusterLayout,
+  clusterLayout,
+  EMBEDDED,
+  MAX_MINIONS,
+} from './cluster-layout.ts';
 
 /** What is on file about a cluster while anything of it may exist. */
-export interface ClusterState {
+export interface ClusterState extends ClusterKind {
   readonly minions: number;
+  /** Whether Romana came with it; without, nodes wait for a network that a person installs. */
+  readonly romana: boolean;
   /** Address plans as text, in the order given. */
   readonly plans: readonly string[];
   /** Port of the API server on 127.0.0.1; 0 until it is open. */
@@ -26,13 +35,15 @@ export function readState(layout: ClusterLayout): ClusterState | undefined {
   } catch {
     return undefined;
   }
-  const { minions, plans, port, complete } = state;
+  const { minions, plans, port, complete, romana = true } = state;
   if (typeof minions !== 'number' || typeof port !== 'number' || typeof complete !== 'boolean') return undefined;
-  return { minions, plans: Array.isArray(plans) ? plans : [], port, complete };
+  const kind = { ...EMBEDDED, ...(state.flavour === undefined ? {} : { flavour: state.flavour }) };
+  const families = Array.isArray(state.families) ? state.families : kind.families;
+  return { ...kind, families, minions, plans: Array.isArray(plans) ? plans : [], port, complete, romana };
 }
 
 /** The layout of a cluster that is on file, with as many nodes as it has. */
 export function recordedLayout(name: string, base: BaseDirectories): ClusterLayout {
-  const widest = clusterLayout(name, MAX_MINIONS, base);
-  return clusterLayout(name, readState(widest)?.minions ?? MAX_MINIONS, base);
+  const state = readState(clusterLayout(name, MAX_MINIONS, base));
+  return clusterLayout(name, state?.minions ?? MAX_MINIONS, base, state);
 }

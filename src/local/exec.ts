@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 import { enterNode, runAttached, runningNode } from './in-node.ts';
+import { execInContainerd } from './kubernetes/exec-in-containerd.ts';
 import { nodeProcess } from './nodes.ts';
 import { isAlive } from './process-identity.ts';
 import { enterContainer } from './runtime/enter-container.ts';
@@ -37,6 +38,7 @@ export interface ExecOptions {
  */
 export async function exec(options: ExecOptions): Promise<number> {
   const { layout, pod, command, term } = options;
+  if (layout.flavour === 'kubernetes') return execInContainerd(options);
   const found = findPod(layout, pod);
   if (found === undefined) {
     throw new Error(`no node of cluster '${layout.name}' runs a pod ${pod.namespace}/${pod.name}`);

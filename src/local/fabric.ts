@@ -30,12 +30,11 @@ export function cableBatch(node: NodeLayout): string {
 /** The `ip -batch` text that gives a node its addresses and its way out. */
 export function nodeBatch(node: NodeLayout): string {
   const [v4, v6] = FABRIC_ADDRESSES;
+  const isV6 = (address: string): boolean => address.includes(':');
   return lines([
-    `addr add ${node.addresses[0]}/24 dev eth0`,
-    `addr add ${node.addresses[1]}/64 dev eth0 nodad`,
+    ...node.addresses.map((address) => `addr add ${address}/${isV6(address) ? '64 dev eth0 nodad' : '24 dev eth0'}`),
     'link set eth0 up',
-    `route add default via ${v4}`,
-    `route add ::/0 via ${v6}`,
+    ...node.addresses.map((address) => `route add ${isV6(address) ? `::/0 via ${v6}` : `default via ${v4}`}`),
   ]);
 }
 

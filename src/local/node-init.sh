@@ -3,14 +3,16 @@
 # orphans. It runs in mount, pid, network, UTS and IPC namespaces of its own; when it dies, the kernel kills every
 # other process of the node, as if its power were cut.
 #
-# node-init.sh NODE_DIRECTORY CHECKOUT PID_FILE
-#   NODE_DIRECTORY  made by `up`: conf/ (becomes /etc/romana), services/ (a script each), hosts,
-#                   cni-bin/ (becomes /opt/cni/bin), var-lib/ and log/ (become /var/lib and /var/log), run/ (an empty mount point)
+# node-init.sh NODE_DIRECTORY CHECKOUT PID_FILE ROOT_SCRIPT
+#   NODE_DIRECTORY  made by `up`: services/ (a script each), hold/ (a file named as a service keeps that down), hosts,
+#                   log/ (becomes /var/log), and what ROOT_SCRIPT says
 #   PID_FILE        gets "PID START_TIME" as the machine sees this process
+#   ROOT_SCRIPT     is sourced: makes the file system, of which this part needs $home/services, $home/hold and
+#                   $home/hosts, and has the function end_pods
 set -eu
 umask 022
-dir=$1 checkout=$2 pid_file=$3
-name=${dir##*/}
+dir=$1 checkout=$2 pid_file=$3 root_script=$4
+name=${dir##*/} home=/run/romana-node
 
 # /proc is still the machine's, so these are the numbers that `down` sees. The start time is field 22 (proc(5)).
 read -r stat < /proc/self/stat
@@ -20,39 +22,11 @@ set -- ${stat##*) }
 echo "$pid ${20}" > "$pid_file.new"
 mv "$pid_file.new" "$pid_file"
 
-# Everything that the mounts below would hide is gathered first, in what becomes /run.
-home=/run/romana-node
-mount -t tmpfs -o mode=755 tmpfs "$dir/run"
-mkdir -p "$dir$home/services" "$dir$home/checkout" "$dir$home/var-lib" "$dir$home/log"
-mount --bind "$checkout" "$dir$home/checkout"
-mount --bind "$dir/var-lib" "$dir$home/var-lib"
-mount --bind "$dir/log" "$dir$home/log"
-cp -R "$dir/services" "$dir/conf" "$dir/cni-bin" "$dir/hosts" "$dir$home/"
-[ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$dir$home/"
-mount -n --move "$dir/run" /run
-
-for part in etc opt; do
-  mkdir -p $home/$part $home/$part.work
-  mount -t overlay overlay -o "lowerdir=/$part,upperdir=$home/$part,workdir=$home/$part.work" /$part
-done
-mount -t tmpfs -o mode=1777 tmpfs /tmp
-mount --bind $home/log /var/log
-mount --bind $home/var-lib /var/lib
-mkdir -p "$checkout"
-mount --bind $home/checkout "$checkout"
-mount -o remount,bind,ro "$checkout"
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-
+# shellcheck source=/dev/null
+. "$root_script"
 hostname "$name"
 echo "$name" > /etc/hostname
 cp $home/hosts /etc/hosts
-[ ! -e $home/resolv.conf ] || { rm -f /etc/resolv.conf && mv $home/resolv.conf /etc/resolv.conf; }
-rm -rf /etc/cni/net.d /opt/cni/bin /etc/romana
-mkdir -p /etc/cni/net.d /opt/cni /run/netns /run/lock /var/log/romana
-mv $home/conf /etc/romana
-mv $home/cni-bin /opt/cni/bin
-cp /proc/sys/kernel/random/uuid $home/boot-id
 
 # Keeps one service running, its output in /var/log/romana; ends with it once asked to. A line of === in the log begins
 # each life of the node.
@@ -62,6 +36,10 @@ supervise() { # SERVICE
   trap 'stopping=1; [ -z "$child" ] || kill -PWR "$child" 2>/dev/null' PWR
   echo "=== $name boots" >> "/var/log/romana/$service.log"
   while [ -z "$stopping" ]; do
+    if [ -e "$home/hold/$service" ]; then
+      sleep 0.1
+      continue
+    fi
     sh "$home/services/$service" >> "/var/log/romana/$service.log" 2>&1 < /dev/null &
     child=$!
     echo "$child" > "$home/$service.pid"
@@ -77,28 +55,32 @@ supervise() { # SERVICE
   done
 }
 
-supervisors='' runtime=''
+supervisors='' by_name=' '
 for script in "$home/services"/*; do
   supervise "${script##*/}" &
   supervisors="$supervisors $!"
-  [ "${script##*/}" != runtime ] || runtime=$!
+  by_name="$by_name${script##*/}=$! "
 done
+
+# The process that supervises SERVICE; nothing where the node has none of that name.
+supervisor_of() { # SERVICE
+  case $by_name in
+    *" $1="*) set -- "${by_name#* "$1"=}" && echo "${1%% *}" ;;
+  esac
+}
 
 # The listening socket of the API server is its supervisor's now.
 exec 3<&-
 
-# SIGTERM ends the services, and with them everything. SIGPWR is for an orderly shutdown: the runtime ends the pods
-# first, by SIGTERM and their grace.
+# SIGTERM ends the services, and with them everything. SIGPWR is for an orderly shutdown: the pods end first, by SIGTERM
+# and their grace.
 stopped=''
 trap 'stopped=TERM' TERM
 trap 'stopped=PWR' PWR
 set +e
 # `wait` without operands also reaps the orphans of the node, which become children of this shell.
 while [ -z "$stopped" ]; do wait; done
-if [ "$stopped" = PWR ] && [ -n "$runtime" ]; then
-  kill -PWR "$runtime"
-  wait "$runtime"
-fi
+[ "$stopped" != PWR ] || end_pods
 # shellcheck disable=SC2086 # a list of pids
 kill -TERM $supervisors 2> /dev/null
 # shellcheck disable=SC2086 # a list of pids

@@ -1,61 +1,48 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { API_SERVER, type ClusterLayout, type NodeLayout } from './cluster-layout.ts';
-import { type Credentials, kubeconfigText } from './pki.ts';
+import { makeCgroups, nodeCgroup } from './cgroups.ts';
+import { type ClusterLayout, type Flavour, type NodeLayout } from './cluster-layout.ts';
 import { identify, isAlive, type ProcessIdentity, readIdentity } from './process-identity.ts';
+import { MAX_SHUTDOWN_GRACE_SECONDS } from './runtime/pod-manager.ts';
 import { IN_NODE, serviceScript, type Service } from './services.ts';
 
-/** What nodes are made of beside their layout. */
-export interface NodeParts {
-  /** The checkout, absolute; it is the same path in every node, read-only. */
-  readonly checkout: string;
-  readonly services: (node: NodeLayout) => readonly Service[];
-  /** Folder with CNI plugins, which are in every node's /opt/cni/bin; undefined where there are none. */
-  readonly cniPlugins: string | undefined;
+/** What process 1 of a node sources to make its file system. */
+const ROOT_SCRIPTS: Record<Flavour, string> = {
+  embedded: fileURLToPath(new URL('embedded-root.sh', import.meta.url)),
+  kubernetes: fileURLToPath(new URL('kubernetes/node-root.sh', import.meta.url)),
+};
+
+/** PATH of everything in a node: `romana` is the checkout's, and Kubernetes' programs are those of the cluster. */
+export function nodePath({ flavour }: Pick<ClusterLayout, 'flavour'>, checkout: string): string {
+  const programs = flavour === 'kubernetes' ? `${IN_NODE.programs}/bin:` : '';
+  return `${programs}${checkout}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 }
 
-/** PATH of everything in a node: `romana` is the checkout's. */
-export function nodePath(checkout: string): string {
-  return `${checkout}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+/** Makes a folder in the node's directory. @returns its path */
+export function makeNodeFolder(node: NodeLayout, path: string, mode = 0o755): string {
+  mkdirSync(`${node.directory}/${path}`, { recursive: true, mode });
+  return `${node.directory}/${path}`;
 }
 
-/** Writes what node-init.sh finds in the node's directory. */
-export function prepareNode(layout: ClusterLayout, node: NodeLayout, parts: NodeParts, credentials: Credentials): void {
-  const made = (path: string, mode = 0o755): string => {
-    mkdirSync(`${node.directory}/${path}`, { recursive: true, mode });
-    return `${node.directory}/${path}`;
-  };
-  made('var-lib');
-  made('log');
-  made('run');
-  const conf = made('conf', 0o700);
-  const secret = (path: string, text: string): void => writeFileSync(`${conf}/${path}`, text, { mode: 0o600 });
-  const server = `https://${API_SERVER.address}:${API_SERVER.port}`;
-  const kubeconfig = (token: string): string =>
-    kubeconfigText({ name: layout.name, server, ca: credentials.ca, token });
-  secret('kubeconfig', kubeconfig(credentials.partsToken));
-  secret('people.kubeconfig', kubeconfig(credentials.peopleToken));
-  if (node.master) {
-    made('conf/apiserver', 0o700);
-    secret('apiserver/tls.crt', credentials.certificate);
-    secret('apiserver/tls.key', credentials.key);
-    const users = [
-      { token: credentials.peopleToken, user: 'admin' },
-      { token: credentials.partsToken, user: 'system:romana' },
-    ];
-    secret('apiserver/tokens.json', `${JSON.stringify(users)}\n`);
-  }
-  const services = made('services');
-  for (const service of parts.services(node)) {
-    writeFileSync(`${services}/${service.name}`, serviceScript(service));
-  }
-  const plugins = made('cni-bin');
-  for (const plugin of parts.cniPlugins === undefined ? [] : readdirSync(parts.cniPlugins)) {
-    symlinkSync(`${parts.cniPlugins}/${plugin}`, `${plugins}/${plugin}`);
-  }
+/** Writes what node-init.sh finds in the node's directory, whatever the flavour. */
+export function prepareNode(layout: ClusterLayout, node: NodeLayout, services: readonly Service[]): void {
+  makeNodeFolder(node, 'log');
+  makeNodeFolder(node, 'hold');
+  const folder = makeNodeFolder(node, 'services');
+  for (const service of services) writeFileSync(`${folder}/${service.name}`, serviceScript(service));
   const hosts = layout.nodes.flatMap(({ addresses, name }) => addresses.map((address) => `${address} ${name}`));
   writeFileSync(`${node.directory}/hosts`, ['127.0.0.1 localhost', '::1 localhost', ...hosts, ''].join('\n'));
+}
+
+/** Keeps a service of the node down from its next start on; one that runs goes on until somebody ends it. */
+export function holdService(node: NodeLayout, service: string): void {
+  writeFileSync(`${makeNodeFolder(node, 'hold')}/${service}`, '');
+}
+
+/** Lets a service start again that was held down. */
+export function releaseService(node: NodeLayout, service: string): void {
+  rmSync(`${node.directory}/hold/${service}`, { force: true });
 }
 
 /**
@@ -64,6 +51,7 @@ export function prepareNode(layout: ClusterLayout, node: NodeLayout, parts: Node
  * @param socket file descriptor of the API server's listening socket, for the master.
  */
 export function bootNode(layout: ClusterLayout, node: NodeLayout, checkout: string, socket: number | undefined): void {
+  if (layout.flavour === 'kubernetes') makeCgroups(nodeCgroup(layout, node));
   const log = openSync(`${node.directory}/log/init.log`, 'a');
   try {
     const init = fileURLToPath(new URL('node-init.sh', import.meta.url));
@@ -83,11 +71,17 @@ export function bootNode(layout: ClusterLayout, node: NodeLayout, checkout: stri
         node.directory,
         checkout,
         node.pidFile,
+        ROOT_SCRIPTS[layout.flavour],
       ],
       {
         cwd: '/',
         detached: true,
-        env: { PATH: nodePath(checkout), HOME: '/root', LANG: 'C.UTF-8' },
+        env: {
+          PATH: nodePath(layout, checkout),
+          HOME: '/root',
+          LANG: 'C.UTF-8',
+          SHUTDOWN_GRACE: String(MAX_SHUTDOWN_GRACE_SECONDS),
+        },
         stdio: socket === undefined ? ['ignore', log, log] : ['ignore', log, log, socket],
       },
     );

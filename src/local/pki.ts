@@ -29,30 +29,49 @@ function makeToken(): string {
   return randomBytes(32).toString('base64url');
 }
 
+/** How a kubeconfig says who one is: a bearer token, or a client certificate and its key, PEM. */
+export type Proof = { readonly token: string } | { readonly certificate: string; readonly key: string };
+
 /**
  * A kubeconfig with one cluster, one user and one context, all named `name`. It is JSON, which is YAML too, so that
  * our own daemons read it without a YAML parser.
  */
-export function kubeconfigText(options: { name: string; server: string; ca: string; token: string }): string {
-  const { name, server, ca, token } = options;
+export function kubeconfigText(options: { name: string; server: string; ca: string } & Proof): string {
+  const { name, server, ca } = options;
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const user =
+    'token' in options
+      ? { token: options.token }
+      : { 'client-certificate-data': base64(options.certificate), 'client-key-data': base64(options.key) };
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name, cluster: { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') } }],
-    users: [{ name, user: { token } }],
+    clusters: [{ name, cluster: { server, 'certificate-authority-data': base64(ca) } }],
+    users: [{ name, user }],
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,
   };
   return `${JSON.stringify(config, undefined, 2)}\n`;
 }
 
-/** The connection that a text of `kubeconfigText` describes. @throws Error for any other text. */
+/**
+ * The connection that a text of `kubeconfigText` describes, and its token, '' where it has a certificate.
+ *
+ * @throws Error for any other text.
+ */
 export function parseOwnKubeconfig(text: string): { readonly connection: Connection; readonly token: string } {
   const json = JSON.parse(text) as { readonly clusters?: readonly unknown[]; readonly users?: readonly unknown[] };
   const cluster = json.clusters?.[0];
   const server = textAt(cluster, 'cluster', 'server');
   const ca = Buffer.from(textAt(cluster, 'cluster', 'certificate-authority-data'), 'base64').toString();
-  const token = textAt(json.users?.[0], 'user', 'token');
-  if (server === '' || ca === '' || token === '') throw new Error('this is no kubeconfig of a local cluster');
-  return { connection: { server, ca, token: fixedToken(token) }, token };
+  const user = json.users?.[0];
+  const token = textAt(user, 'user', 'token');
+  const [certificate, key] = ['client-certificate-data', 'client-key-data'].map((name) =>
+    Buffer.from(textAt(user, 'user', name), 'base64').toString(),
+  );
+  if (server === '' || ca === '' || (token === '' && !certificate)) {
+    throw new Error('this is no kubeconfig of a local cluster');
+  }
+  const proof = token === '' ? { certificate, key } : { token: fixedToken(token) };
+  return { connection: { server, ca, ...proof }, token };
 }

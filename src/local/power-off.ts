@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { waitFor } from '../lib/wait-for.ts';
+import { nodeCgroup, removeCgroups } from './cgroups.ts';
 import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 import { unplug } from './fabric.ts';
 import { nodeProcess, starterFile, starterProcess } from './nodes.ts';
@@ -51,6 +52,7 @@ export async function endStragglers(layout: ClusterLayout, namespaces: readonly 
 export async function powerOff(layout: ClusterLayout, node: NodeLayout, how: PowerOff): Promise<void> {
   await endNode(node, how);
   await endStragglers(layout, [node.netns]);
+  await removeCgroups(nodeCgroup(layout, node));
   await unplug(layout, node);
   for (const file of [node.pidFile, starterFile(node)]) rmSync(file, { force: true });
 }

@@ -38,7 +38,8 @@ export async function powerOn(options: PowerOnOptions): Promise<readonly NodeLay
   }
   const client = options.connect(layout.kubeconfig);
   try {
-    await awaitReady({ ...options, nodes: off, client });
+    const until = readState(layout)?.romana === false ? 'registered' : 'ready';
+    await awaitReady({ ...options, nodes: off, client, until });
   } finally {
     await client.close();
   }

@@ -12,6 +12,10 @@ export const IN_NODE = {
   database: '/var/lib/romana-apiserver',
   /** Another text at each boot. */
   bootId: '/run/romana-node/boot-id',
+  /** Kubernetes' programs, CNI plugins and images, in that flavour. */
+  programs: '/opt/kubernetes',
+  /** The cluster's own images, in the kubernetes flavour. */
+  images: '/run/romana-node/images',
 } as const;
 
 /** A program that a node keeps running. */
@@ -21,6 +25,8 @@ export interface Service {
   readonly words: readonly string[];
   /** Whether it gets the listening socket as file descriptor 3. */
   readonly socket?: true;
+  /** A command, as words, that has to succeed before the program is started. */
+  readonly after?: readonly string[];
 }
 
 /** The API server, on the master. */
@@ -82,7 +88,9 @@ export function servicesOf(node: NodeLayout, checkout: string, nginx: string | u
 
 /** The shell script that becomes the service. */
 export function serviceScript(service: Service): string {
-  return `${service.socket === true ? '' : 'exec 3<&-\n'}exec ${service.words.map(shellQuote).join(' ')}\n`;
+  const line = (words: readonly string[]): string => words.map(shellQuote).join(' ');
+  const after = service.after === undefined ? '' : `until ${line(service.after)} > /dev/null 2>&1; do sleep 0.2; done\n`;
+  return `${service.socket === true ? '' : 'exec 3<&-\n'}${after}exec ${line(service.words)}\n`;
 }
 
 /** `word` as one word of a POSIX shell. */

@@ -19,7 +19,7 @@ export async function shell(options: ShellOptions): Promise<number> {
   const { layout, checkout, command } = options;
   const node = findNode(layout, options.node);
   const env = {
-    PATH: nodePath(checkout),
+    PATH: nodePath(layout, checkout),
     HOME: '/root',
     LANG: 'C.UTF-8',
     TERM: options.term === '' ? 'dumb' : options.term,

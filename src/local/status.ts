@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { KubeClient } from '../kube/client.ts';
+import { isNotFound, type KubeClient } from '../kube/client.ts';
 import { NETWORKS, NODES, PODS } from '../objects/resources.ts';
 import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 import { conditionOf, nameOf, objectsAt, textAt } from './kube-json.ts';
@@ -48,7 +48,13 @@ export interface ClusterStatus {
 /** Looks at the cluster's processes and asks its API server. */
 export async function clusterStatus(layout: ClusterLayout, client: KubeClient): Promise<ClusterStatus> {
   const problems: string[] = [];
-  const lists = Promise.all([client.list(NODES), client.list(PODS), client.list(NETWORKS)]);
+  const none = { items: [] as readonly unknown[] };
+  // Where Romana is not installed there are no Networks.
+  const ofRomana = client.list(NETWORKS).catch((error: unknown) => {
+    if (isNotFound(error)) return none;
+    throw error;
+  });
+  const lists = Promise.all([client.list(NODES), client.list(PODS), ofRomana]);
   const [nodes, pods, networks] = await lists.catch((error: unknown) => {
     problems.push(`the API server does not answer: ${error instanceof Error ? error.message : String(error)}`);
     return [undefined, undefined, undefined];

@@ -1,27 +1,43 @@
 import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { KubeClient } from '../kube/client.ts';
-import { isConflict } from '../kube/client.ts';
-import { NAMESPACES, NETWORKS } from '../objects/resources.ts';
-import { awaitReady, awaitStart } from './await-ready.ts';
 import { bringDown, isRecorded } from './bring-down.ts';
-import type { ClusterLayout } from './cluster-layout.ts';
+import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 import { type ClusterState, readState, recordedLayout, writeState } from './cluster-state.ts';
 import { hasFabric, makeFabric, namespacesOf } from './fabric.ts';
 import { openListeningSocket } from './listening-socket.ts';
-import { bootNode, type NodeParts, prepareNode } from './nodes.ts';
-import { kubeconfigText, makeCredentials } from './pki.ts';
+import { bootNode } from './nodes.ts';
+import { kubeconfigText, type Proof } from './pki.ts';
 import { powerOn } from './power-on.ts';
 import { describeFailures, readServiceLogs } from './service-logs.ts';
 
+/** What is made for one life of a cluster before its nodes boot. */
+export interface Prepared {
+  /** PEM, of the authority that signed the API server's certificate. */
+  readonly ca: string;
+  /** Who people are to the API server. */
+  readonly people: Proof;
+  /** Writes what the node finds in its directory. */
+  readonly prepareNode: (node: NodeLayout) => void;
+}
+
+/** What the flavours do each in their own way. */
+export interface Making {
+  /** Whether Romana is among what is installed. */
+  readonly romana: boolean;
+  /** Makes the credentials. */
+  prepare(layout: ClusterLayout): Promise<Prepared>;
+  /** Gives the API server of nodes that boot what an installation brings, and waits until all is ready. */
+  install(options: UpOptions, client: KubeClient): Promise<void>;
+}
+
 /** What `up` needs. */
-export interface UpOptions extends NodeParts {
+export interface UpOptions {
   readonly layout: ClusterLayout;
+  readonly making: Making;
+  /** The checkout, absolute; it is the same path in every node, read-only. */
+  readonly checkout: string;
   /** Address plans as text, for the record. */
   readonly plans: readonly string[];
-  /** The Network object, as JSON. */
-  readonly network: object;
-  /** Namespaces that the installation makes, as JSON. */
-  readonly namespaces: readonly object[];
   /** Whom the people's kubeconfig belongs to: who called, through sudo perhaps. */
   readonly owner: { readonly uid: number; readonly gid: number };
   /** A client for a kubeconfig file of ours. */
@@ -71,7 +87,9 @@ export async function up(options: UpOptions): Promise<'made' | 'already' | 'boot
 function refuseOther({ layout, plans }: UpOptions, state: ClusterState): void {
   const asked = layout.nodes.length - 1;
   const other =
-    state.minions !== asked
+    state.flavour !== layout.flavour
+      ? `the flavour ${state.flavour}`
+      : state.minions !== asked
       ? `${state.minions} minions, not ${asked}`
       : plans.join(' ') !== state.plans.join(' ')
         ? `the plans ${state.plans.join(' and ')}`
@@ -95,25 +113,28 @@ function refuseForeign(layout: ClusterLayout): void {
 }
 
 async function make(options: UpOptions): Promise<void> {
-  const { layout, progress, signal } = options;
-  const record = { minions: layout.nodes.length - 1, plans: options.plans, port: 0, complete: false };
+  const { layout, making, progress, signal } = options;
+  const { flavour, families } = layout;
+  const minions = layout.nodes.length - 1;
+  const { plans } = options;
+  const record = { flavour, families, minions, plans, romana: making.romana, port: 0, complete: false };
   mkdirSync(layout.runDirectory, { recursive: true, mode: 0o711 });
   writeState(layout, record);
   mkdirSync(layout.libDirectory, { recursive: true, mode: 0o700 });
   progress('network namespaces and the fabric');
-  const [credentials] = await Promise.all([makeCredentials(), makeFabric(layout)]);
+  const [prepared] = await Promise.all([making.prepare(layout), makeFabric(layout)]);
   signal.throwIfAborted();
 
   const socket = await openListeningSocket();
   try {
     const server = `https://127.0.0.1:${socket.port}`;
-    const { ca, peopleToken: token } = credentials;
-    writeFileSync(layout.kubeconfig, kubeconfigText({ name: layout.name, server, ca, token }), { mode: 0o600 });
+    const text = kubeconfigText({ name: layout.name, server, ca: prepared.ca, ...prepared.people });
+    writeFileSync(layout.kubeconfig, text, { mode: 0o600 });
     chownSync(layout.kubeconfig, options.owner.uid, options.owner.gid);
     writeState(layout, { ...record, port: socket.port });
     progress(`${layout.nodes.length} nodes: ${layout.nodes.map((node) => node.name).join(', ')}`);
     for (const node of layout.nodes) {
-      prepareNode(layout, node, options, credentials);
+      prepared.prepareNode(node);
       bootNode(layout, node, options.checkout, node.master ? socket.fd : undefined);
     }
   } finally {
@@ -122,34 +143,9 @@ async function make(options: UpOptions): Promise<void> {
   const port = socket.port;
   const client = options.connect(layout.kubeconfig);
   try {
-    await install(options, client);
-    options.progress('waiting until all nodes are Ready');
-    await awaitReady({ ...options, nodes: layout.nodes, client });
+    await making.install(options, client);
   } finally {
     await client.close();
   }
   writeState(layout, { ...record, port, complete: true });
-}
-
-/** Waits for the API server and gives it what an installation of Romana brings. */
-async function install(options: UpOptions, client: KubeClient): Promise<void> {
-  options.progress('the API server');
-  const { layout, signal, readyMs } = options;
-  await awaitStart({ layout, nodes: layout.nodes, signal, readyMs }, 'an answer of the API server', async () => {
-    await client.list(NETWORKS);
-    return true;
-  });
-  const objects = [
-    { resource: NETWORKS, object: options.network },
-    ...options.namespaces.map((object) => ({ resource: NAMESPACES, object })),
-  ];
-  await Promise.all(
-    objects.map(async ({ resource, object }) => {
-      try {
-        await client.create(resource, object);
-      } catch (error) {
-        if (!isConflict(error)) throw error; // The API server has it from its own start.
-      }
-    }),
-  );
 }

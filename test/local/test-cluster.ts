@@ -9,6 +9,7 @@ import {
   type NodeLayout,
 } from '../../src/local/cluster-layout.ts';
 import { clusterPlans } from '../../src/addr/cluster-plans.ts';
+import { embedded } from '../../src/local/embedded.ts';
 import { networkObject } from '../../src/local/install-objects.ts';
 import { parseOwnKubeconfig } from '../../src/local/pki.ts';
 import { apiServerService, runtimeService, type Service } from '../../src/local/services.ts';
@@ -56,11 +57,13 @@ export function upOptions(layout: ClusterLayout, services: (node: NodeLayout) =>
   return {
     layout,
     plans: plans.map(formatPlan),
-    network: networkObject(plans),
-    namespaces: [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tenant-a' } }],
+    making: embedded({
+      network: networkObject(plans),
+      namespaces: [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tenant-a' } }],
+      services,
+      cniPlugins: CNI_PLUGINS,
+    }),
     checkout: CHECKOUT,
-    services,
-    cniPlugins: CNI_PLUGINS,
     connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
     owner: { uid: 0, gid: 0 },
     progress: () => undefined,

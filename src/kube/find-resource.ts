@@ -1,4 +1,4 @@
-import { isNotFound, type KubeClient } from '../kube/client.ts';
+import { isNotFound, type KubeClient } from './client.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { isJsonObject } from '../objects/field.ts';
 import * as resources from '../objects/resources.ts';

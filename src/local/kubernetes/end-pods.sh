@@ -1,0 +1,20 @@
+# Run in a node that is shut down: ends the containers of its pods by SIGTERM, and after GRACE seconds by SIGKILL.
+# $1: GRACE
+set -u
+running() { # prints the ids of containers that run, but for those that hold a pod's namespaces
+  sandboxes=$(ctr -n k8s.io containers ls -q 'labels."io.cri-containerd.kind"==sandbox')
+  ctr -n k8s.io tasks ls | while read -r id _ state; do
+    [ "$state" = RUNNING ] || continue
+    case " $(echo $sandboxes) " in *" $id "*) ;; *) echo "$id" ;; esac
+  done
+}
+end() { # SIGNAL
+  for id in $(running); do ctr -n k8s.io tasks kill --signal "$1" "$id" > /dev/null 2>&1; done
+}
+end SIGTERM
+rounds=$(($1 * 5))
+while [ "$rounds" -gt 0 ] && [ -n "$(running)" ]; do
+  rounds=$((rounds - 1))
+  sleep 0.2
+done
+end SIGKILL

@@ -1,0 +1,115 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { KubeClient } from '../../kube/client.ts';
+import { awaitReady, awaitStart } from '../await-ready.ts';
+import { nodeCgroup } from '../cgroups.ts';
+import type { ClusterLayout, NodeLayout } from '../cluster-layout.ts';
+import { holdService, makeNodeFolder, prepareNode, releaseService } from '../nodes.ts';
+import type { Making, UpOptions } from '../up.ts';
+import { awaitInstalled } from './await-installed.ts';
+import { createObjects } from './create-objects.ts';
+import { dnsObjects } from './dns.ts';
+import { imagesFolder, loadImage } from './load-image.ts';
+import { networkingOf, type Networking, type ProxyMode } from './networking.ts';
+import { nodeFiles } from './node-files.ts';
+import { type KubernetesPki, makeKubernetesPki } from './pki.ts';
+import { type Component, kubernetesServices, nodeObject } from './services.ts';
+
+/** What a cluster of the kubernetes flavour is made of. */
+export interface KubernetesParts {
+  /** The checkout, absolute. */
+  readonly checkout: string;
+  /** Folder of Kubernetes' programs, CNI plugins and images. */
+  readonly programs: string;
+  readonly proxy: ProxyMode;
+  /** Further flags of Kubernetes' components. */
+  readonly flags?: Partial<Record<Component, readonly string[]>>;
+  /** What to install as the network; undefined: nothing, and the nodes stay NotReady. */
+  readonly romana: Installation | undefined;
+}
+
+/** An installation of Romana. */
+export interface Installation {
+  /** Archive of the image that the objects name. */
+  readonly image: string;
+  /** Kubernetes objects, as JSON, in the order in which they can be made. */
+  readonly objects: readonly object[];
+}
+
+/** The flavour with the real etcd, API server, controller manager, scheduler, containerd and kubelet. */
+export function kubernetes(parts: KubernetesParts): Making {
+  return {
+    romana: parts.romana !== undefined,
+    prepare: async (layout) => {
+      const networking = networkingOf(layout.families);
+      const pki = await makeKubernetesPki(layout, networking);
+      mkdirSync(imagesFolder(layout), { recursive: true });
+      return {
+        ca: pki.ca,
+        people: pki.people,
+        prepareNode: (node) => prepareKubernetesNode(layout, node, parts, networking, pki),
+      };
+    },
+    install: (options, client) => install(parts, options, client),
+  };
+}
+
+/** Writes what node-root.sh finds in the node's directory. */
+function prepareKubernetesNode(
+  layout: ClusterLayout,
+  node: NodeLayout,
+  parts: KubernetesParts,
+  networking: Networking,
+  pki: KubernetesPki,
+): void {
+  const { checkout, proxy, flags = {} } = parts;
+  prepareNode(layout, node, kubernetesServices(node, { checkout, networking, proxy, flags }));
+  // Until there is a Node for it.
+  holdService(node, 'kubelet');
+  const cgroup = nodeCgroup(layout, node);
+  writeFileSync(`${node.directory}/cgroup`, `${cgroup}\n`);
+  symlinkSync(parts.programs, `${node.directory}/programs`);
+  makeNodeFolder(node, 'conf', 0o700);
+  const files = { ...nodeFiles(node, { networking, proxy, cgroup }), ...pki.filesOf(node) };
+  const write = (path: string, text: string): void => {
+    makeNodeFolder(node, dirname(path));
+    writeFileSync(`${node.directory}/${path}`, text, { mode: 0o600 });
+  };
+  for (const [path, text] of Object.entries(files)) write(`conf/kubernetes/${path}`, text);
+  write('conf/romana/people.kubeconfig', pki.peopleKubeconfig);
+}
+
+const KUBE_PROXY = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRoleBinding',
+  metadata: { name: 'kube-proxy' },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:node-proxier' },
+  subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'system:kube-proxy' }],
+};
+
+/** Waits for the API server, makes the Nodes, and gives the cluster its DNS and its network. */
+async function install(parts: KubernetesParts, options: UpOptions, client: KubeClient): Promise<void> {
+  const { layout, progress, signal } = options;
+  const nodes = { ...options, nodes: layout.nodes, client };
+  progress('the API server');
+  await awaitStart(nodes, 'an answer of the API server', async () => {
+    await client.raw('GET', '/readyz');
+    return true;
+  });
+  // One after the other, so that host ids, which go by age, follow the nodes' numbers.
+  await createObjects(client, layout.nodes.map(nodeObject), signal);
+  for (const node of layout.nodes) releaseService(node, 'kubelet');
+  const { romana, proxy } = parts;
+  const dns = dnsObjects(networkingOf(layout.families));
+  await createObjects(client, [...(proxy === 'none' ? [] : [KUBE_PROXY]), ...dns], signal);
+  progress('waiting until all nodes have reported');
+  await awaitReady({ ...nodes, until: 'registered' });
+  if (romana === undefined) return;
+  progress('Romana');
+  await loadImage(layout, romana.image);
+  await createObjects(client, romana.objects, signal);
+  progress('waiting until all nodes are Ready');
+  await awaitReady(nodes);
+  progress('waiting until Romana and DNS are Ready');
+  await awaitInstalled(nodes);
+}
