@@ -1,44 +1,29 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
 
 import { Command } from 'commander';
 
-import { clusterPlans } from '../addr/cluster-plans.ts';
-import { formatPlan } from '../addr/plan.ts';
 import { localClusters } from '../kube/credentials.ts';
-import { HttpKubeClient } from '../kube/http-client.ts';
-import type { Result } from '../lib/result.ts';
 import {
   BASE_DIRECTORIES,
   clusterLayout,
   type ClusterLayout,
   type NodeLayout,
   parseClusterName,
-  parseMinions,
 } from '../local/cluster-layout.ts';
-import { takeLock } from '../local/cluster-lock.ts';
-import { readState, recordedLayout } from '../local/cluster-state.ts';
+import { recordedLayout } from '../local/cluster-state.ts';
 import { down } from '../local/down.ts';
-import { embedded } from '../local/embedded.ts';
 import { exec, parsePodName } from '../local/exec.ts';
-import { networkObject } from '../local/install-objects.ts';
 import { isOn } from '../local/nodes.ts';
-import { parseOwnKubeconfig } from '../local/pki.ts';
 import { powerOff } from '../local/power-off.ts';
 import { powerOn } from '../local/power-on.ts';
 import { MAX_SHUTDOWN_GRACE_SECONDS } from '../local/runtime/pod-manager.ts';
-import { servicesOf } from '../local/services.ts';
 import { findNode, shell } from '../local/shell.ts';
 import { clusterStatus, formatStatus } from '../local/status.ts';
-import { up } from '../local/up.ts';
+import { checked, CHECKOUT, connectTo, DEFAULT_NAME, guarded, interruptible, locked, needRoot } from './local-call.ts';
+import { upCommand } from './local-up.ts';
 
-const CHECKOUT = resolve(import.meta.dirname, '../..');
-const DEFAULT_NAME = 'romana';
-const DEFAULT_MINIONS = 2;
-/** How long all nodes may take to be Ready, in milliseconds. */
-const READY_MS = 60_000;
-/** Status of a call whose words are off. */
-const BAD_USAGE = 2;
+/** How long a node may take to be Ready, in milliseconds. */
+const READY_MS = { embedded: 60_000, kubernetes: 180_000 } as const;
 
 interface Named {
   readonly name: string;
@@ -48,9 +33,6 @@ interface Named {
 interface Running {
   readonly name?: string;
 }
-
-/** A call whose words are off. */
-class UsageError extends Error {}
 
 /** `romana local`: a whole cluster on this machine. */
 export function command(): Command {
@@ -62,15 +44,7 @@ export function command(): Command {
   const ofRunning = (name: string, description: string): Command =>
     withRunning(local.command(name).description(description));
 
-  named('up', 'Brings a cluster up; boots nodes of it that are off.')
-    .option('--minions <number>', 'minions beside the master, 1 to 4')
-    .option(
-      '--plan <plan>',
-      'address plan, CIDR:HOST,TENANT,SEGMENT,ENDPOINT bits, once a family (10.0.0.0/8:8,4,4,8 and fd00:10::/64:16,16,16,16)',
-      (value: string, before: readonly string[]) => [...before, value],
-      [],
-    )
-    .action((options: UpWords) => guarded(() => runUp(options)));
+  local.addCommand(upCommand());
   named('down', 'Takes a cluster down; leaves nothing of it.').action((options: Named) =>
     guarded(() => runDown(options)),
   );
@@ -169,63 +143,9 @@ async function turnOn({ layout, node }: Target): Promise<string> {
     checkout: CHECKOUT,
     connect: connectTo,
     signal,
-    readyMs: READY_MS,
+    readyMs: READY_MS[layout.flavour],
   });
   return booted.length === 0 ? 'was on already' : `is Ready after ${seconds()}`;
-}
-
-interface UpWords extends Named {
-  readonly minions?: string;
-  readonly plan: readonly string[];
-}
-
-async function runUp(options: UpWords): Promise<number> {
-  const name = checked(parseClusterName(options.name));
-  const plans = checked(clusterPlans(options.plan));
-  needRoot();
-  const recorded = readState(clusterLayout(name, 1));
-  // A repeated `up` without a number takes the cluster as it is.
-  const minions =
-    options.minions === undefined ? (recorded?.minions ?? DEFAULT_MINIONS) : checked(parseMinions(options.minions));
-  const planTexts = options.plan.length === 0 && recorded?.complete === true ? recorded.plans : plans.map(formatPlan);
-  const layout = clusterLayout(name, minions);
-  const { signal, seconds } = interruptible();
-  const namespaces = await installedNamespaces();
-  const outcome = await locked(layout, () =>
-    up({
-      layout,
-      plans: planTexts,
-      making: embedded({
-        network: networkObject(plans),
-        namespaces,
-        services: (node) => servicesOf(node, CHECKOUT, findNginx()),
-        cniPlugins: findCniPlugins(),
-      }),
-      checkout: CHECKOUT,
-      connect: connectTo,
-      owner: { uid: Number(process.env['SUDO_UID'] ?? 0), gid: Number(process.env['SUDO_GID'] ?? 0) },
-      progress: (step) => process.stderr.write(`[${seconds()}] ${step}\n`),
-      signal,
-      readyMs: READY_MS,
-    }),
-  );
-  const what = `cluster '${name}': master and ${minions} ${minions === 1 ? 'minion' : 'minions'}`;
-  const done = { made: 'up', booted: 'up again', already: 'was up already' }[outcome];
-  process.stdout.write(`${what}, ${done}${outcome === 'already' ? '' : ` in ${seconds()}`}\n`);
-  return 0;
-}
-
-/** What ends a long wait, and how long it has taken. */
-function interruptible(): { readonly signal: AbortSignal; readonly seconds: () => string } {
-  const abort = new AbortController();
-  const interrupt = (): void => abort.abort(new Error('interrupted'));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  const began = performance.now();
-  return { signal: abort.signal, seconds: () => `${((performance.now() - began) / 1000).toFixed(1)} s` };
-}
-
-function connectTo(kubeconfigFile: string): HttpKubeClient {
-  return new HttpKubeClient(parseOwnKubeconfig(readFileSync(kubeconfigFile, 'utf8')).connection);
 }
 
 async function runDown(options: Named): Promise<number> {
@@ -266,16 +186,6 @@ async function running(options: Running): Promise<ClusterLayout> {
   return layout;
 }
 
-async function locked<T>(layout: ClusterLayout, work: () => Promise<T>): Promise<T> {
-  const lock = takeLock(layout.lockFile);
-  if (!lock.ok) throw new Error(lock.error);
-  try {
-    return await work();
-  } finally {
-    lock.value.release();
-  }
-}
-
 /** Runs a child that has the terminal: its keys are for it alone. */
 function attached(work: () => Promise<number>): Promise<number> {
   needRoot();
@@ -283,45 +193,6 @@ function attached(work: () => Promise<number>): Promise<number> {
   return work();
 }
 
-async function guarded(work: () => Promise<number>): Promise<void> {
-  try {
-    process.exitCode = await work();
-  } catch (error) {
-    process.stderr.write(`romana: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = error instanceof UsageError ? BAD_USAGE : 1;
-  }
-}
-
-function checked<T>(result: Result<T>): T {
-  if (result.ok) return result.value;
-  throw new UsageError(result.error);
-}
-
-function needRoot(): void {
-  if (process.getuid?.() !== 0) throw new Error('this needs root, for network namespaces; try it with sudo');
-}
-
 function term(): string {
   return process.env['TERM'] ?? '';
-}
-
-/** The tenants that every installation brings. */
-async function installedNamespaces(): Promise<readonly object[]> {
-  const { parse } = await import('yaml');
-  const directory = join(CHECKOUT, 'deploy/demo');
-  return readdirSync(directory)
-    .filter((file) => file.endsWith('.yaml'))
-    .map((file) => parse(readFileSync(join(directory, file), 'utf8')) as { readonly kind?: unknown })
-    .filter((object) => object.kind === 'Namespace');
-}
-
-/** Debian's CNI plugins, as installed or as the set-up unpacked them. */
-function findCniPlugins(): string | undefined {
-  const folders = ['/usr/lib/cni', join(CHECKOUT, '.cache/cni-plugins/usr/lib/cni')];
-  return folders.find((folder) => existsSync(join(folder, 'portmap')));
-}
-
-/** Debian's nginx: the set-up's, else the machine's own. */
-function findNginx(): string | undefined {
-  return [join(CHECKOUT, '.cache/nginx'), '/'].find((directory) => existsSync(join(directory, 'usr/sbin/nginx')));
 }

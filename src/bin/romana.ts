@@ -69,6 +69,13 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     load: () => import('./local-runtime.ts'),
   },
   {
+    name: 'local-forward',
+    summary: "the way from this machine to a local cluster's API server",
+    hidden: true,
+    daemon: true,
+    load: () => import('./local-forward.ts'),
+  },
+  {
     name: 'local-registry',
     checkout: true,
     summary: 'the image registry of a local cluster',

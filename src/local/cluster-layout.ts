@@ -111,7 +111,9 @@ export function clusterLayout(
       master: number === 0,
       after: number === 0 ? undefined : nameOfNode(number - 1),
       netns: `${name}-${nodeName}`,
-      addresses: kind.families.map((family) => (family === 4 ? `192.168.99.${10 + number}` : `fd00:99::${10 + number}`)),
+      addresses: kind.families.map((family) =>
+        family === 4 ? `192.168.99.${10 + number}` : `fd00:99::${10 + number}`,
+      ),
       // Locally administered (IEEE 802), and the bytes of the IPv4 address.
       mac: `02:00:c0:a8:63:${(10 + number).toString(16).padStart(2, '0')}`,
       directory: `${libDirectory}/nodes/${nodeName}`,

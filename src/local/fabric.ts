@@ -30,7 +30,6 @@ export function cableBatch(node: NodeLayout): string {
 /** The `ip -batch` text that gives a node its addresses and its way out. */
 export function nodeBatch(node: NodeLayout): string {
   const [v4, v6] = FABRIC_ADDRESSES;
-  const isV6 = (address: string): boolean => address.includes(':');
   return lines([
     ...node.addresses.map((address) => `addr add ${address}/${isV6(address) ? '64 dev eth0 nodad' : '24 dev eth0'}`),
     'link set eth0 up',
@@ -79,4 +78,8 @@ async function runBatch(namespace: string, batch: string): Promise<void> {
 
 function lines(commands: readonly string[]): string {
   return commands.map((command) => `${command}\n`).join('');
+}
+
+function isV6(address: string): boolean {
+  return address.includes(':');
 }

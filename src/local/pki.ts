@@ -38,7 +38,6 @@ export type Proof = { readonly token: string } | { readonly certificate: string;
  */
 export function kubeconfigText(options: { name: string; server: string; ca: string } & Proof): string {
   const { name, server, ca } = options;
-  const base64 = (text: string): string => Buffer.from(text).toString('base64');
   const user =
     'token' in options
       ? { token: options.token }
@@ -74,4 +73,8 @@ export function parseOwnKubeconfig(text: string): { readonly connection: Connect
   }
   const proof = token === '' ? { certificate, key } : { token: fixedToken(token) };
   return { connection: { server, ca, ...proof }, token };
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
 }

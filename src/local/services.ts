@@ -88,12 +88,16 @@ export function servicesOf(node: NodeLayout, checkout: string, nginx: string | u
 
 /** The shell script that becomes the service. */
 export function serviceScript(service: Service): string {
-  const line = (words: readonly string[]): string => words.map(shellQuote).join(' ');
-  const after = service.after === undefined ? '' : `until ${line(service.after)} > /dev/null 2>&1; do sleep 0.2; done\n`;
-  return `${service.socket === true ? '' : 'exec 3<&-\n'}${after}exec ${line(service.words)}\n`;
+  const after =
+    service.after === undefined ? '' : `until ${commandLine(service.after)} > /dev/null 2>&1; do sleep 0.2; done\n`;
+  return `${service.socket === true ? '' : 'exec 3<&-\n'}${after}exec ${commandLine(service.words)}\n`;
 }
 
 /** `word` as one word of a POSIX shell. */
 export function shellQuote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function commandLine(words: readonly string[]): string {
+  return words.map(shellQuote).join(' ');
 }

@@ -90,10 +90,10 @@ function refuseOther({ layout, plans }: UpOptions, state: ClusterState): void {
     state.flavour !== layout.flavour
       ? `the flavour ${state.flavour}`
       : state.minions !== asked
-      ? `${state.minions} minions, not ${asked}`
-      : plans.join(' ') !== state.plans.join(' ')
-        ? `the plans ${state.plans.join(' and ')}`
-        : undefined;
+        ? `${state.minions} minions, not ${asked}`
+        : plans.join(' ') !== state.plans.join(' ')
+          ? `the plans ${state.plans.join(' and ')}`
+          : undefined;
   if (other === undefined) return;
   throw new Error(
     `cluster '${layout.name}' is up with ${other}; take it down first: romana local down --name ${layout.name}`,

@@ -7,7 +7,11 @@ import { nameOf, textAt } from '../kube-json.ts';
 const SERVED_MS = 20_000;
 
 /** Creates objects in their order; those that are there already stay as they are. */
-export async function createObjects(client: KubeClient, objects: readonly object[], signal: AbortSignal): Promise<void> {
+export async function createObjects(
+  client: KubeClient,
+  objects: readonly object[],
+  signal: AbortSignal,
+): Promise<void> {
   for (const object of objects) {
     const [apiVersion, kind] = [textAt(object, 'apiVersion'), textAt(object, 'kind')];
     const resource = await waitFor(

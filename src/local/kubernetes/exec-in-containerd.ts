@@ -20,7 +20,12 @@ export async function execInContainerd(options: ExecOptions): Promise<number> {
   const terminal = process.stdin.isTTY && process.stdout.isTTY ? ['--tty'] : [];
   const exec = ['--namespace', 'k8s.io', 'tasks', 'exec', ...terminal, '--exec-id', randomBytes(8).toString('hex')];
   const words = [...enterNode(runningNode(node)), `${IN_NODE.programs}/bin/ctr`, ...exec, id, ...command];
-  return runAttached('nsenter', words, { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TERM: term === '' ? 'dumb' : term });
+  return runAttached('nsenter', words, {
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    TERM: term === '' ? 'dumb' : term,
+    // Of cgroup v1 and the like, on standard error.
+    CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1',
+  });
 }
 
 async function findContainer(
@@ -48,5 +53,7 @@ async function findContainer(
     if (id !== undefined) return { node, id };
   }
   if (!known && container === undefined) throw new Error(`no node of cluster '${layout.name}' runs a pod ${name}`);
-  throw new Error(container === undefined ? `no container of ${name} runs` : `no container '${container}' of ${name} runs`);
+  throw new Error(
+    container === undefined ? `no container of ${name} runs` : `no container '${container}' of ${name} runs`,
+  );
 }

@@ -13,7 +13,6 @@ export interface NodeFilesOptions {
 
 /** The configuration of a node's services: files of its /etc/kubernetes. Kubernetes reads JSON as YAML. */
 export function nodeFiles(node: NodeLayout, options: NodeFilesOptions): Files {
-  const json = (value: object): string => `${JSON.stringify(value, undefined, 2)}\n`;
   const registry = `http://${hostPort(options.networking.apiAddress, REGISTRY_PORT)}`;
   return {
     'resolv.conf': `nameserver ${options.networking.dnsAddress}\n`,
@@ -106,3 +105,7 @@ state = '/run/containerd'
 [plugins.'io.containerd.nri.v1.nri']
   disable = true
 `;
+
+function json(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}

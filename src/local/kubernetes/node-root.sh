@@ -1,6 +1,6 @@
 # Sourced by node-init.sh: the file system of a node of the kubernetes flavour. /usr and /etc are the machine's with
 # the node's own changes on top, the rest is the node's own; what it writes stays over boots, but for /run and /tmp.
-# shellcheck shell=sh disable=SC2154 # dir, checkout, pid and home are the caller's
+# shellcheck shell=sh disable=SC2154 # dir, checkout and home are the caller's
 #
 # NODE_DIRECTORY holds also:
 #   programs       a link to the folder of Kubernetes' programs, which becomes /opt/kubernetes
@@ -15,12 +15,12 @@ mkdir -p "$root" "$disk/etc" "$disk/etc.work" "$disk/usr" "$disk/usr.work"
 
 # The node's own processes are in a cgroup beside those of its pods.
 for procs in /sys/fs/cgroup"$cgroup"/services/cgroup.procs /sys/fs/cgroup/*"$cgroup"/services/cgroup.procs; do
-  [ ! -e "$procs" ] || echo "$pid" > "$procs"
+  [ ! -e "$procs" ] || echo 0 > "$procs"
 done
 
 mount --bind "$root" "$root"
 cd "$root"
-mkdir -p usr etc dev proc sys tmp run root mnt home opt/cni/bin opt/kubernetes old ".$checkout" \
+mkdir -p usr etc dev proc sys tmp run root mnt home opt/cni/bin opt/kubernetes old \
   var/log var/tmp var/cache var/spool var/lib/kubelet var/lib/containerd var/lib/cni
 for link in bin sbin lib lib64; do
   [ -L $link ] || ln -s usr/$link $link
@@ -42,12 +42,17 @@ bind() { # FROM TO: read-only
   mount --bind "$1" "$2"
   mount -o remount,bind,ro "$2"
 }
-mkdir -p run/lock run/netns run/containerd ".$home/hold" ".$home/images"
+mkdir -p run/lock run/netns run/containerd ".$home/hold" ".$home/images" ".$checkout"
 mount --bind "$dir/log" var/log
 mount --bind "$dir/hold" ".$home/hold"
 bind "$images" ".$home/images"
 bind "$dir/programs/" opt/kubernetes
 bind "$checkout" ".$checkout"
+modules=$(readlink -f "$checkout/node_modules")
+case $modules in
+  "$checkout"/*) ;;
+  *) mkdir -p ".$modules" && bind "$modules" ".$modules" ;; # checkouts may share them
+esac
 cp -R "$dir/services" "$dir/hosts" ".$home/"
 mkdir -p var/log/romana var/log/pods var/log/containers
 

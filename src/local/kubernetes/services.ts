@@ -4,12 +4,7 @@ import { hostPort, type Networking, type ProxyMode } from './networking.ts';
 import { ETC } from './pki.ts';
 
 /** The services whose flags can be added to. */
-export type Component =
-  | 'kube-apiserver'
-  | 'kube-controller-manager'
-  | 'kube-scheduler'
-  | 'kubelet'
-  | 'kube-proxy';
+export type Component = 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubelet' | 'kube-proxy';
 
 /** What decides on the services of a node. */
 export interface ServiceOptions {

@@ -1,0 +1,180 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+import { Command, Option } from 'commander';
+
+import { clusterPlans } from '../addr/cluster-plans.ts';
+import { formatPlan, parsePlan, type Plan } from '../addr/plan.ts';
+import type { JsonObject } from '../objects/field.ts';
+import {
+  API_SERVER,
+  BASE_DIRECTORIES,
+  type ClusterKind,
+  clusterLayout,
+  EMBEDDED,
+  parseClusterName,
+  parseMinions,
+} from '../local/cluster-layout.ts';
+import { type ClusterState, readState } from '../local/cluster-state.ts';
+import { embedded } from '../local/embedded.ts';
+import { networkObject } from '../local/install-objects.ts';
+import { type Installation, kubernetes } from '../local/kubernetes/kubernetes.ts';
+import { networkingOf, PROXY_MODES, type ProxyMode } from '../local/kubernetes/networking.ts';
+import { providePrograms } from '../local/kubernetes/programs.ts';
+import { servicesOf } from '../local/services.ts';
+import { type Making, up } from '../local/up.ts';
+import {
+  checked,
+  CHECKOUT,
+  connectTo,
+  DEFAULT_NAME,
+  guarded,
+  interruptible,
+  locked,
+  needRoot,
+  UsageError,
+} from './local-call.ts';
+
+const DEFAULT_MINIONS = 2;
+/** How long all nodes may take to be Ready, in milliseconds. */
+const READY_MS = { embedded: 60_000, kubernetes: 180_000 } as const;
+
+interface UpWords {
+  readonly name: string;
+  readonly minions?: string;
+  readonly plan: readonly string[];
+  readonly kubernetes?: true;
+  readonly programs?: string;
+  readonly kubeProxy?: ProxyMode;
+  readonly romana: boolean;
+}
+
+/** `romana local up`. */
+export function upCommand(): Command {
+  return new Command('up')
+    .description('Brings a cluster up; boots nodes of it that are off.')
+    .option('--name <name>', 'name of the cluster', DEFAULT_NAME)
+    .option('--minions <number>', 'minions beside the master, 1 to 4')
+    .option(
+      '--plan <plan>',
+      'address plan, CIDR:HOST,TENANT,SEGMENT,ENDPOINT bits, once a family (10.0.0.0/8:8,4,4,8 and fd00:10::/64:16,16,16,16)',
+      (value: string, before: readonly string[]) => [...before, value],
+      [],
+    )
+    .option('--kubernetes', 'a real Kubernetes instead of the embedded one; one --plan makes it single-stack')
+    .option('--programs <directory>', "Kubernetes' programs; what is missing there is built, where Go is")
+    .addOption(new Option('--kube-proxy <mode>', "kube-proxy's mode (default: iptables)").choices(PROXY_MODES))
+    .option('--no-romana', 'Kubernetes without a network: nodes stay NotReady until you install one')
+    .action((options: UpWords) => guarded(() => runUp(options)));
+}
+
+async function runUp(options: UpWords): Promise<number> {
+  const name = checked(parseClusterName(options.name));
+  const givenPlans = checked(clusterPlans(options.plan));
+  needRoot();
+  const recorded = readState(clusterLayout(name, 1));
+  const kind = kindOf(options, recorded);
+  const plans = givenPlans.filter(({ family }) => kind.families.includes(family));
+  // A repeated `up` without a number takes the cluster as it is.
+  const minions =
+    options.minions === undefined ? (recorded?.minions ?? DEFAULT_MINIONS) : checked(parseMinions(options.minions));
+  const planTexts = options.plan.length === 0 && recorded?.complete === true ? recorded.plans : plans.map(formatPlan);
+  const layout = clusterLayout(name, minions, BASE_DIRECTORIES, kind);
+  const { signal, seconds } = interruptible();
+  const progress = (step: string): void => void process.stderr.write(`[${seconds()}] ${step}\n`);
+  const outcome = await locked(layout, async () =>
+    up({
+      layout,
+      plans: planTexts,
+      making: await makingOf(options, kind, plans, progress),
+      checkout: CHECKOUT,
+      connect: connectTo,
+      owner: { uid: Number(process.env['SUDO_UID'] ?? 0), gid: Number(process.env['SUDO_GID'] ?? 0) },
+      progress,
+      signal,
+      readyMs: READY_MS[kind.flavour],
+    }),
+  );
+  const what = `cluster '${name}': master and ${minions} ${minions === 1 ? 'minion' : 'minions'}`;
+  const done = { made: 'up', booted: 'up again', already: 'was up already' }[outcome];
+  process.stdout.write(`${what}, ${done}${outcome === 'already' ? '' : ` in ${seconds()}`}\n`);
+  return 0;
+}
+
+/** What is asked for; a repeated `up` without more words takes the cluster as it is. */
+function kindOf(options: UpWords, recorded: ClusterState | undefined): ClusterKind {
+  const wordsOfKubernetes = ['programs', 'kubeProxy'].filter((word) => Object.hasOwn(options, word));
+  if (options.kubernetes !== true && (wordsOfKubernetes.length > 0 || !options.romana)) {
+    throw new UsageError('--programs, --kube-proxy and --no-romana go with --kubernetes');
+  }
+  if (options.kubernetes !== true)
+    return recorded?.complete === true && options.plan.length === 0 ? recorded : EMBEDDED;
+  const given = new Set(options.plan.map((text) => checked(parsePlan(text)).family));
+  const families = EMBEDDED.families.filter((family) => given.size === 0 || given.has(family));
+  return { flavour: 'kubernetes', families };
+}
+
+async function makingOf(
+  options: UpWords,
+  kind: ClusterKind,
+  plans: readonly Plan[],
+  progress: (step: string) => void,
+): Promise<Making> {
+  const network = networkObject(plans);
+  if (kind.flavour === 'embedded') {
+    return embedded({
+      network,
+      namespaces: await installedNamespaces(),
+      services: (node) => servicesOf(node, CHECKOUT, findNginx()),
+      cniPlugins: findCniPlugins(),
+    });
+  }
+  const proxy = options.kubeProxy ?? 'iptables';
+  const programs = options.programs ?? process.env['ROMANA_KUBERNETES_PROGRAMS'] ?? defaultPrograms();
+  await providePrograms({ folder: programs, checkout: CHECKOUT, env: process.env, progress });
+  const romana = options.romana ? await installation(kind, proxy, network) : undefined;
+  return kubernetes({ checkout: CHECKOUT, programs, proxy, romana });
+}
+
+/** Where Kubernetes' programs are unless somebody names another folder. */
+function defaultPrograms(): string {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'romana/kubernetes');
+}
+
+/** Romana as `romana install` would install it, with the demo's tenants. */
+async function installation(kind: ClusterKind, proxy: ProxyMode, network: object): Promise<Installation> {
+  const { readDeployManifests } = await import('../cli/install/deploy-manifests.ts');
+  const { installObjects } = await import('../cli/install/install-objects.ts');
+  const { apiAddress } = networkingOf(kind.families);
+  return {
+    image: join(CHECKOUT, '.cache/image/romana.tar'),
+    objects: installObjects(await readDeployManifests(join(CHECKOUT, 'deploy')), {
+      network: network as JsonObject,
+      withNetwork: true,
+      demo: true,
+      apiServer: proxy === 'none' ? { host: apiAddress, port: API_SERVER.port } : undefined,
+    }),
+  };
+}
+
+/** The tenants that every installation brings. */
+async function installedNamespaces(): Promise<readonly object[]> {
+  const { parse } = await import('yaml');
+  const directory = join(CHECKOUT, 'deploy/demo');
+  return readdirSync(directory)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => parse(readFileSync(join(directory, file), 'utf8')) as { readonly kind?: unknown })
+    .filter((object) => object.kind === 'Namespace');
+}
+
+/** Debian's CNI plugins, as installed or as the set-up unpacked them. */
+function findCniPlugins(): string | undefined {
+  const folders = ['/usr/lib/cni', join(CHECKOUT, '.cache/cni-plugins/usr/lib/cni')];
+  return folders.find((folder) => existsSync(join(folder, 'portmap')));
+}
+
+/** Debian's nginx: the set-up's, else the machine's own. */
+function findNginx(): string | undefined {
+  return [join(CHECKOUT, '.cache/nginx'), '/'].find((directory) => existsSync(join(directory, 'usr/sbin/nginx')));
+}
