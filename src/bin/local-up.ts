@@ -108,8 +108,9 @@ function kindOf(options: UpWords, recorded: ClusterState | undefined): ClusterKi
   if (options.kubernetes !== true && (wordsOfKubernetes.length > 0 || !options.romana)) {
     throw new UsageError('--programs, --kube-proxy and --no-romana go with --kubernetes');
   }
-  if (options.kubernetes !== true)
-    return recorded?.complete === true && options.plan.length === 0 ? recorded : EMBEDDED;
+  const asked = options.kubernetes === true ? 'kubernetes' : recorded?.flavour;
+  if (recorded?.complete === true && recorded.flavour === asked && options.plan.length === 0) return recorded;
+  if (options.kubernetes !== true) return EMBEDDED;
   const given = new Set(options.plan.map((text) => checked(parsePlan(text)).family));
   const families = EMBEDDED.families.filter((family) => given.size === 0 || given.has(family));
   return { flavour: 'kubernetes', families };

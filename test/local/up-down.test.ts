@@ -98,7 +98,7 @@ test('a failed up says why and leaves nothing', { skip }, async (t) => {
   const broken = { name: 'agent', words: ['/bin/sh', '-c', 'echo no such luck >&2; exit 3'] };
   const services = upOptions(layout, (node) => (node.master ? [apiServerService(CHECKOUT), broken] : [broken]));
   await assert.rejects(up(services), (error: Error) => {
-    assert.match(error.message, /agent on \w+ ended 5 times/);
+    assert.match(error.message, /agent on \w+ ended \d+ times/);
     assert.match(error.message, /no such luck/);
     return true;
   });
