@@ -8,14 +8,9 @@ import { runDemo } from '../cli/demo/demo.ts';
 import { execInPod } from '../kube/exec.ts';
 import { systemClock } from '../lib/clock.ts';
 import { clusterOptions, connect } from './cluster.ts';
+import { endBySignal } from './early-end.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
-/** Exit status after a signal: 128 and its number, as shells have it. */
-const STATUS_OF_SIGNAL = [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const;
 const POLICY = `${CHECKOUT}/deploy/demo/pol1.json`;
 
 interface Options {
@@ -40,15 +35,7 @@ export function command(): Command {
 
 async function demo(options: Options): Promise<number> {
   const { client, cluster } = await connect(options);
-  const end = new AbortController();
-  let status = 1;
-  for (const [name, code] of STATUS_OF_SIGNAL) {
-    // Once: a second one ends the process at once, clean-up or not.
-    process.once(name, () => {
-      status = code;
-      end.abort(new Error(`ended early by ${name}; what it had made is removed`));
-    });
-  }
+  const end = endBySignal();
   const enter = options.step === true ? enterKey(end.signal) : undefined;
   try {
     if (cluster.foundBy === 'home' && options.yes !== true) {
@@ -74,7 +61,7 @@ async function demo(options: Options): Promise<number> {
   } catch (error) {
     if (error !== end.signal.reason) throw error;
     process.stderr.write(`romana demo: ${(error as Error).message}\n`);
-    return status;
+    return end.status();
   } finally {
     enter?.close();
     await client.close();

@@ -33,6 +33,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'the cluster at a glance: what is wrong and what to do',
     load: () => import('./status.ts'),
   },
+  {
+    name: 'check',
+    summary: 'whether pods reach what they should, tried with pods of its own',
+    load: () => import('./check.ts'),
+  },
   { name: 'hosts', summary: 'the hosts, their ranges and their use', load: () => import('./hosts.ts') },
   { name: 'tenants', summary: 'the tenants and their use', load: () => import('./tenants.ts') },
   { name: 'segments', summary: 'the segments of tenants and their use', load: () => import('./segments.ts') },
@@ -51,6 +56,12 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'the IPAM service and the route controller',
     daemon: true,
     load: () => import('./controller.ts'),
+  },
+  {
+    name: 'check-pod',
+    summary: 'what runs in the pods of a check',
+    hidden: true,
+    load: () => import('./check-pod.ts'),
   },
   {
     name: 'local-apiserver',

@@ -37,6 +37,17 @@ export const NETWORK_POLICIES: Resource = resource(
   'NetworkPolicy',
   'namespaced',
 );
+/** Core Services. */
+export const SERVICES: Resource = resource('v1', 'services', 'Service', 'namespaced');
+/** Where the endpoints of Services are. */
+export const ENDPOINT_SLICES: Resource = resource(
+  'discovery.k8s.io/v1',
+  'endpointslices',
+  'EndpointSlice',
+  'namespaced',
+);
+/** Programs that run on every node. */
+export const DAEMON_SETS: Resource = resource('apps/v1', 'daemonsets', 'DaemonSet', 'namespaced');
 /** The Network, one for a cluster, named `default`. */
 export const NETWORKS: Resource = resource('romana.io/v1', 'networks', 'Network', 'cluster');
 /** Hosts, named after their Nodes. */

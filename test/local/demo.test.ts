@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { after, before, suite, test } from 'node:test';
 import { parse } from 'yaml';
 
+import type { CheckReport } from '../../src/cli/check/report.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { machineState } from './machine-state.ts';
 import { CHECKOUT } from './test-cluster.ts';
@@ -81,6 +82,45 @@ suite('a local cluster by the program', () => {
     assert.match(told, /romana exec tenant-a\/nginx-frontend -- curl/);
   });
 
+  test('a check of the network is as expected, and leaves nothing', async () => {
+    const { status, stdout, stderr } = await romana(['check', '--name', NAME, '--nodes', '2', '-o', 'json']);
+    assert.equal(status, 0, stdout + stderr);
+    const { rows, nodes, good: well } = JSON.parse(stdout) as CheckReport;
+    assert.deepEqual([well, nodes], [true, { checked: ['master', 'minion1'], total: 3 }]);
+    const tried = rows.filter(({ verdict }) => verdict === 'ok');
+    // Both families: 6 ways on the nodes, 6 across, 4 that are denied, 2 of probes.
+    assert.equal(tried.length, 2 * (6 + 6 + 4 + 2));
+    assert.equal(tried.filter(({ happened }) => happened === 'dropped').length, 8);
+    assert.match(await good(['local', 'status', '--name', NAME]), /no pods/);
+  });
+
+  test('a check names the ways that a stray route shuts, with what to look at', async (t) => {
+    const netns = ['-n', `${NAME}-master`, 'route'];
+    execFileSync('ip', [...netns, 'add', 'blackhole', '10.1.0.0/17']);
+    t.after(() => execFileSync('ip', [...netns, 'del', 'blackhole', '10.1.0.0/17']));
+    const { status, stdout } = await romana(['check', '--name', NAME, '--nodes', '2']);
+    assert.equal(status, 1, stdout);
+    const wrong = stdout.split('\n').filter((line) => line.endsWith('NOT AS EXPECTED'));
+    assert.ok(
+      wrong.some((line) => /^pod on master +pod on minion1 +IPv4 +answered +a time-out/.test(line)),
+      stdout,
+    );
+    assert.ok(wrong.every((line) => line.includes('IPv4') && line.includes('master') && line.includes('minion1')));
+    assert.match(stdout, /\nAcross nodes: /);
+  });
+
+  test('a check ended early removes what it had made', async () => {
+    const child = spawn(`${CHECKOUT}/bin/romana`, ['check', '--name', NAME], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    await waitFor('its pods', async () => (await good(['endpoints', '--name', NAME])).includes('romana-check-'));
+    child.kill('SIGINT');
+    assert.equal(await ended, 130, said);
+    assert.match(said, /romana check: ended early by SIGINT; what it had made is removed\n$/);
+    assert.match(await good(['local', 'status', '--name', NAME]), /no pods/);
+  });
+
   test('apply, exec, ip and delete find the cluster by its name', async () => {
     await good(['apply', '--name', NAME, '-f', '-'], pod('tool'));
     const ready = Date.now() + 20_000;
@@ -138,6 +178,8 @@ test('romana answers bad words with status 2 and one line that names them', asyn
   for (const words of [
     ['ip', '10.1.17.300'],
     ['local', 'up', '--minions', '9'],
+    ['check', '--nodes', '0'],
+    ['check', '--outside', 'fd00::1:80'],
     ['local', 'up', '--plan', '10.0.0.0/8:8,4,4,9'],
     ['nonsense'],
   ]) {

@@ -4,7 +4,7 @@ import { unwrap } from '../../lib/result.ts';
 import { resolveImage } from './images.ts';
 import type { ContainerSpec } from './pod-spec.ts';
 
-const SOURCES = { nginx: '/n', nginxLibraries: ['usr/lib/x'] };
+const SOURCES = { nginx: '/n', nginxLibraries: ['usr/lib/x'], checkout: '/c' };
 
 function container(more: Partial<ContainerSpec>): ContainerSpec {
   return { name: 'main', image: 'nginx', command: undefined, args: undefined, env: {}, workingDir: '/', ...more };
@@ -26,6 +26,12 @@ for (const image of ['nginx', 'nginx:1.27', 'library/nginx', 'docker.io/library/
   });
 }
 
+test('resolveImage knows romana as this program, whose name is enough in the container', () => {
+  const recipe = unwrap(resolveImage(container({ image: 'romana:1.0', args: ['ip'] }), SOURCES));
+  assert.deepEqual(recipe.command, ['/c/bin/romana', 'ip']);
+  assert.match(recipe.env['PATH'] ?? '', /^\/c\/bin:/);
+});
+
 for (const image of ['other', 'example.com/nginx', 'me/nginx']) {
   test(`resolveImage refuses ${image}, saying what it knows`, () => {
     const refused = resolveImage(container({ image }), SOURCES);
@@ -35,7 +41,7 @@ for (const image of ['other', 'example.com/nginx', 'me/nginx']) {
 }
 
 test('resolveImage says how nginx gets on this machine when it is not', () => {
-  const refused = resolveImage(container({}), { nginx: undefined, nginxLibraries: [] });
+  const refused = resolveImage(container({}), { ...SOURCES, nginx: undefined });
   assert.ok(!refused.ok);
   assert.match(refused.error, /set-up unpacks it/);
 });

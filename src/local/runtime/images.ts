@@ -13,22 +13,29 @@ export interface ImageSources {
   readonly nginx: string | undefined;
   /** Directories below it with shared libraries that the machine may lack. */
   readonly nginxLibraries: readonly string[];
+  /** Where this program is: it is what an image of Romana holds. */
+  readonly checkout: string;
 }
 
 /** PATH of containers that set none. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * What to run for a container: its own command, whatever the image; else the image's recipe, of which there is one,
- * `nginx`. The error is what a registry would be asked for in vain.
+ * What to run for a container: its own command, whatever the image; else the image's recipe, of which there are two,
+ * `nginx` and `romana`. The error is what a registry would be asked for in vain.
  */
 export function resolveImage(container: ContainerSpec, sources: ImageSources): Result<Recipe> {
   const { command, args = [], image } = container;
   const env = { PATH, ...container.env };
   if (command !== undefined) return ok({ command: [...command, ...args], env });
-  if (repositoryOf(image) !== 'nginx') {
+  const repository = repositoryOf(image);
+  if (repository === 'romana') {
+    const programs = `${sources.checkout}/bin`;
+    return ok({ command: [`${programs}/romana`, ...args], env: { ...env, PATH: `${programs}:${env.PATH}` } });
+  }
+  if (repository !== 'nginx') {
     return err(
-      `there is no recipe for image "${image}": this node knows nginx, and containers with a command of their own`,
+      `there is no recipe for image "${image}": this node knows nginx, romana, and containers with a command of their own`,
     );
   }
   // As the image's own entry point has it, args alone are a command.

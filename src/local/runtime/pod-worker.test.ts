@@ -50,7 +50,7 @@ function world(): World {
     event: (_pod, _type, reason) => void events.push(reason),
   };
   const limiter = new Limiter(4);
-  const images = { nginx: undefined, nginxLibraries: [] };
+  const images = { nginx: undefined, nginxLibraries: [], checkout: '/c' };
   const hostAddresses = ['192.168.99.11', 'fd00:99::11'];
   const options = { driver, images, records, reports, limiter, hostAddresses, clock, log: silentLog };
   return { clock, driver, records, events, statuses, finished, options };

@@ -82,7 +82,11 @@ export async function runRuntime(options: RuntimeOptions): Promise<void> {
   });
   const manager = new PodManager({
     driver,
-    images: { nginx: options.nginx, nginxLibraries: options.nginx === undefined ? [] : libraries(options.nginx) },
+    images: {
+      nginx: options.nginx,
+      nginxLibraries: options.nginx === undefined ? [] : libraries(options.nginx),
+      checkout: options.checkout,
+    },
     records,
     reports: apiReports(client, node, clock, log),
     limiter: new Limiter(MAX_STARTING),
