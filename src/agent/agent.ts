@@ -30,6 +30,8 @@ import { EvidenceFinder } from './evidence.ts';
 import { HostChecker } from './host-checker.ts';
 import { HostNetwork } from './host-network.ts';
 import { KernelDatapath } from './kernel-datapath.ts';
+import { knowPeers } from './know-peers.ts';
+import { Known } from './known.ts';
 import { LeaseStore } from './leases.ts';
 import { AgentMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
@@ -53,6 +55,8 @@ export interface AgentOptions {
   readonly socket: string;
   /** Folder of the leases, on a file system that a reboot clears. */
   readonly leases: string;
+  /** Folder of what is known of the cluster, likewise. */
+  readonly known: string;
   readonly installation: CniInstallation;
   readonly sysctls: Sysctls;
   /** CNI plugins and their order; undefined: the standard ones that are on this node, after ours. */
@@ -89,6 +93,7 @@ class Agent {
   readonly #nft = new LibNft();
   readonly #maker = LinkMaker.open();
   readonly #remover = LinkRemover.open();
+  readonly #known: Known;
   readonly #observer: Observer;
   readonly #leases: LeaseStore;
   readonly #book: AddressBook;
@@ -109,11 +114,13 @@ class Agent {
   constructor(options: AgentOptions) {
     this.#o = options;
     const { client, node, sysctls, clock, log } = options;
+    this.#known = new Known(options.known, log);
     this.#observer = new Observer({
       client,
       node,
       clock,
       log,
+      known: this.#known,
       metrics: this.#metrics.reflector,
       onChange: () => this.#reconciler.markDirty(),
       onVersion: () => this.#reached(),
@@ -196,6 +203,7 @@ class Agent {
       this.#observer.start(signal);
       await this.#observer.until(() => (this.#observer.missing === undefined ? true : undefined), signal);
       this.#book.reserve(this.#leases.addresses());
+      await knowPeers({ snapshot: this.#snapshot(), observer: this.#observer, known: this.#known, signal });
       await this.#enforceFirst(signal);
       this.#network.restore();
       await sweepLinks({

@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test, type TestContext } from 'node:test';
 
+import { type KubeClient, UnansweredError } from '../kube/client.ts';
 import { FakeKubeClient } from '../kube/fake-client.ts';
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { ID_CLAIMS, idClaimToJson } from '../objects/id-claim.ts';
 import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS } from '../objects/resources.ts';
+import { Known } from './known.ts';
 import { Observer } from './observer.ts';
+import { LINGER_MS } from './peer-watches.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'romana-observer-'));
+after(() => rmSync(directory, { recursive: true }));
 
 const NETWORK = {
   apiVersion: 'romana.io/v1',
@@ -31,22 +41,35 @@ function pod(name: string, nodeName = 'minion1', labels: object = {}): object {
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'a', labels }, spec: { nodeName } };
 }
 
-async function watching(
+/** @param known where an observer before it has kept what it knew. */
+function start(
   t: TestContext,
-  client = new FakeKubeClient(),
-): Promise<{ client: FakeKubeClient; observer: Observer }> {
+  client: KubeClient,
+  known = mkdtempSync(join(directory, 'known-')),
+  clock: Clock = systemClock,
+): Observer {
   const end = new AbortController();
   t.after(() => end.abort());
   const observer = new Observer({
     client,
     node: 'minion1',
-    clock: systemClock,
+    clock,
     log: silentLog,
+    known: new Known(known, silentLog),
     onChange: () => undefined,
     onVersion: () => undefined,
     onList: () => undefined,
   });
   observer.start(end.signal);
+  return observer;
+}
+
+async function watching(
+  t: TestContext,
+  client = new FakeKubeClient(),
+  clock?: Clock,
+): Promise<{ client: FakeKubeClient; observer: Observer }> {
+  const observer = start(t, client, undefined, clock);
   await waitFor('the first lists', () => observer.synced);
   return { client, observer };
 }
@@ -93,8 +116,9 @@ test('Observer remembers a pod that was deleted by force while its lease is ther
   assert.ok(!observer.snapshot([], [])?.localPods.has(uid));
 });
 
-test('Observer.watchPeers watches just the pods that are asked for, and stops', async (t) => {
-  const { client, observer } = await watching(t);
+test('Observer.watchPeers watches just the pods that are asked for, and stops a while after', async (t) => {
+  const clock = new FakeClock();
+  const { client, observer } = await watching(t, undefined, clock);
   await client.create(NETWORKS, NETWORK);
   await claimId(client);
   await client.create(HOSTS, HOST);
@@ -105,6 +129,13 @@ test('Observer.watchPeers watches just the pods that are asked for, and stops', 
   await waitFor('the peer', () => peers().length > 0);
   assert.deepEqual(peers(), ['x']);
   observer.watchPeers([]);
+  await clock.advance(LINGER_MS - 1);
+  assert.deepEqual(peers(), ['x'], 'a sandbox may be made anew');
+  observer.watchPeers([{ namespace: 'a', selector: 'app=x' }]);
+  await clock.advance(LINGER_MS);
+  assert.deepEqual(peers(), ['x']);
+  observer.watchPeers([]);
+  await clock.advance(LINGER_MS);
   assert.deepEqual(peers(), []);
 });
 
@@ -116,19 +147,8 @@ test('Observer.until looks again when the last of the first lists comes, even if
     if (resource === DEMO_POLICIES) await policies.promise;
     return list(resource, options);
   };
-  const end = new AbortController();
-  t.after(() => end.abort());
-  const observer = new Observer({
-    client,
-    node: 'minion1',
-    clock: systemClock,
-    log: silentLog,
-    onChange: () => undefined,
-    onVersion: () => undefined,
-    onList: () => undefined,
-  });
-  observer.start(end.signal);
-  const bounded = AbortSignal.any([end.signal, AbortSignal.timeout(5_000)]);
+  const observer = start(t, client);
+  const bounded = AbortSignal.timeout(5_000);
   const waiting = observer.until(() => (observer.synced ? 'synced' : undefined), bounded);
   await waitFor('the other lists', () => observer.pods.synced && observer.namespaces.synced);
   assert.equal(observer.synced, false);
@@ -150,4 +170,53 @@ test('R33: Observer.host is unknown while its id is claimed by another node, or 
   await client.delete(HOSTS, 'minion1');
   await client.create(HOSTS, HOST);
   await waitFor('the new Host', () => observer.hosts.store.has('minion1') && observer.host === undefined);
+});
+
+/** An API server that nobody reaches, and how often it was to list something. */
+function away(): { readonly client: KubeClient; readonly lists: () => number } {
+  const client = new FakeKubeClient();
+  let lists = 0;
+  client.list = () => {
+    lists += 1;
+    return Promise.reject(new UnansweredError('connection refused'));
+  };
+  client.get = () => Promise.reject(new UnansweredError('connection refused'));
+  return { client, lists: () => lists };
+}
+
+test('Observer knows what the one before it knew while the API server is away, its own id and peers included', async (t) => {
+  const client = new FakeKubeClient();
+  await claimId(client);
+  await client.create(NETWORKS, NETWORK);
+  await client.create(HOSTS, HOST);
+  await client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'a' } });
+  await client.create(PODS, pod('one'));
+  await client.create(PODS, pod('peer', 'minion2', { app: 'x' }));
+  const kept = mkdtempSync(join(directory, 'known-'));
+  const before = start(t, client, kept);
+  await waitFor('all to be known', () => before.missing === undefined);
+  const wanted = [{ namespace: 'a', selector: 'app=x' }];
+  before.watchPeers(wanted);
+  await waitFor('the peers to be known', () => before.peersSynced);
+  await client.create(PODS, pod('two', 'minion1', { segment: 'late' }));
+  await waitFor('a later pod', () => before.pods.store.has('a/two'));
+
+  const next = start(t, away().client, kept);
+  await waitFor('what is missing to be nothing', () => next.missing === undefined);
+  next.watchPeers(wanted);
+  await waitFor('the peers', () => next.peersSynced);
+  assert.deepEqual([...next.pods.store.keys()].toSorted(), ['a/one', 'a/two']);
+  assert.equal(next.pods.store.get('a/two')?.meta.labels.get('segment'), 'late');
+  assert.deepEqual(
+    next.snapshot([], [])?.peerPods.map(({ meta }) => meta.name),
+    ['peer'],
+  );
+  assert.equal(next.version, undefined, 'nothing is acknowledged by what may be old');
+});
+
+test('Observer waits for the API server when nothing was known before it', async (t) => {
+  const { client, lists } = away();
+  const observer = start(t, client);
+  await waitFor('every list to have failed more than once', () => lists() > 12);
+  assert.match(observer.missing ?? '', /waits for the API server/);
 });

@@ -1,6 +1,7 @@
 import { formatPlan, hostRange, maxHost } from '../addr/plan.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { commonVersion, Reflector, type ReflectorMetrics } from '../kube/reflector.ts';
+import type { FileCopy } from '../kube/kept-copy.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Parsed } from '../objects/meta.ts';
@@ -16,7 +17,9 @@ import type { Lease, Snapshot } from '../plan/snapshot.ts';
 import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
 import type { Announcement } from './acknowledgements.ts';
+import type { Known } from './known.ts';
 import { OwnClaim } from './own-claim.ts';
+import { PeerWatches } from './peer-watches.ts';
 
 /** The Network object that a cluster has one of. */
 const NETWORK = 'default';
@@ -28,6 +31,8 @@ export interface ObserverOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics?: ReflectorMetrics;
+  /** What was known before this start, and is kept for the next. */
+  readonly known: Known;
   /** Called after anything that is observed has changed. */
   readonly onChange: () => void;
   /** Called when nothing has changed, but what is known is known for a later version. */
@@ -46,7 +51,7 @@ export class Observer {
   readonly #demoPolicies: Reflector<DemoPolicy>;
   readonly #options: ObserverOptions;
   readonly #waiters = new Set<() => void>();
-  readonly #peerWatches = new Map<string, { readonly pods: Reflector<Pod>; readonly stop: AbortController }>();
+  readonly #peers: PeerWatches;
   /** Local pods as last seen, by uid: a pod deleted by force keeps its labels until its sandbox is gone. */
   readonly #seen = new Map<string, Pod>();
   readonly #policies = new WeakMap<DemoPolicy, Policy>();
@@ -56,26 +61,32 @@ export class Observer {
 
   constructor(options: ObserverOptions) {
     this.#options = options;
-    this.#claim = new OwnClaim({ ...options, onConfirmed: () => this.#wake() });
-    this.pods = this.#reflector(PODS, parsePod, { fieldSelector: `spec.nodeName=${options.node}` });
-    this.hosts = this.#reflector(HOSTS, parseHost);
-    this.tenants = this.#reflector(TENANTS, parseTenant);
-    this.namespaces = this.#reflector(NAMESPACES, parseNamespace);
-    this.#networks = this.#reflector(NETWORKS, parseNetwork);
-    this.#demoPolicies = this.#reflector(DEMO_POLICIES, parseDemoPolicy);
+    this.#claim = new OwnClaim({ ...options, kept: options.known.word('claim'), onConfirmed: () => this.#wake() });
+    const { known, node, clock } = options;
+    this.#peers = new PeerWatches({
+      make: ({ namespace, selector: labelSelector }) => {
+        const copy = known.copyOfPeers({ namespace, labelSelector });
+        return { copy, pods: this.#reflector(PODS, parsePod, copy, { namespace, labelSelector }) };
+      },
+      begin: (pods, stop) =>
+        this.#begin(pods, this.#signal === undefined ? stop : AbortSignal.any([stop, this.#signal])),
+      clock,
+    });
+    const all = <T>(resource: Resource, parse: (json: unknown) => Parsed<T>): Reflector<T> =>
+      this.#reflector(resource, parse, known.copyOf(resource));
+    this.pods = this.#reflector(PODS, parsePod, known.copyOf(PODS), { fieldSelector: `spec.nodeName=${node}` });
+    this.hosts = all(HOSTS, parseHost);
+    this.tenants = all(TENANTS, parseTenant);
+    this.namespaces = all(NAMESPACES, parseNamespace);
+    this.#networks = all(NETWORKS, parseNetwork);
+    this.#demoPolicies = all(DEMO_POLICIES, parseDemoPolicy);
   }
 
   /** Begins to watch; ends with the signal. */
   start(signal: AbortSignal): void {
     this.#signal = signal;
-    for (const reflector of this.#all()) {
-      void reflector.start(signal);
-      // A first list without objects changes nothing but that it is known now.
-      void reflector.whenSynced(signal).then(
-        () => this.#changed(),
-        () => undefined, // the signal
-      );
-    }
+    signal.addEventListener('abort', () => this.#peers.stop(), { once: true });
+    for (const reflector of this.#all()) this.#begin(reflector, signal);
   }
 
   /** Whether everything that decides verdicts has been listed once. */
@@ -90,7 +101,7 @@ export class Observer {
 
   /** The version up to which everything that was asked for has been seen; undefined while some of it is on its way. */
   get version(): number | undefined {
-    return commonVersion([...this.#all(), ...[...this.#peerWatches.values()].map(({ pods }) => pods)]);
+    return commonVersion([...this.#all(), ...this.#peers.reflectors]);
   }
 
   /**
@@ -177,44 +188,45 @@ export class Observer {
       tenants: this.tenants.store,
       namespaces: this.namespaces.store,
       localPods: this.#seen,
-      peerPods: Array.from(this.#peerWatches.values(), ({ pods }) => Array.from(pods.store.values())).flat(),
+      peerPods: this.#peers.reflectors.flatMap(({ store }) => [...store.values()]),
       policies: Array.from(this.#demoPolicies.store.values(), (policy) => this.#policy(policy)),
       leases,
       uplinks,
     };
   }
 
-  /** Opens the watches on peers that the plan asks for and closes those that it asks for no more. */
+  /** Opens the watches on peers that the plan asks for; closes after a while those that it asks for no more. */
   watchPeers(wanted: readonly PeerWatch[]): void {
-    const keys = new Set(wanted.map((watch) => `${watch.namespace}?${watch.selector}`));
-    for (const [key, watch] of this.#peerWatches) {
-      if (keys.has(key)) continue;
-      watch.stop.abort();
-      this.#peerWatches.delete(key);
-    }
-    for (const { namespace, selector } of wanted) {
-      const key = `${namespace}?${selector}`;
-      if (this.#peerWatches.has(key)) continue;
-      const stop = new AbortController();
-      const pods = this.#reflector(PODS, parsePod, { namespace, labelSelector: selector });
-      this.#peerWatches.set(key, { pods, stop });
-      void pods.start(this.#signal === undefined ? stop.signal : AbortSignal.any([stop.signal, this.#signal]));
-    }
+    this.#peers.update(wanted);
+  }
+
+  /** Whether all pods that the open watches on peers are about have been listed once. */
+  get peersSynced(): boolean {
+    return this.#peers.synced;
   }
 
   /** Lists everything afresh, as at the start. */
   relist(): void {
-    for (const reflector of [...this.#all(), ...[...this.#peerWatches.values()].map(({ pods }) => pods)])
-      reflector.relist();
+    for (const reflector of [...this.#all(), ...this.#peers.reflectors]) reflector.relist();
   }
 
   #all(): readonly Reflector<unknown>[] {
     return [this.pods, this.hosts, this.tenants, this.namespaces, this.#networks, this.#demoPolicies];
   }
 
+  #begin(reflector: Reflector<unknown>, signal: AbortSignal): void {
+    void reflector.start(signal);
+    // A first list without objects changes nothing but that it is known now.
+    void reflector.whenSynced(signal).then(
+      () => this.#changed(),
+      () => undefined, // the signal
+    );
+  }
+
   #reflector<T>(
     resource: Resource,
     parse: (json: unknown) => Parsed<T>,
+    copy: FileCopy,
     selection: { namespace?: string; labelSelector?: string; fieldSelector?: string } = {},
   ): Reflector<T> {
     const { client, clock, log, metrics, onVersion, onList } = this.#options;
@@ -222,6 +234,7 @@ export class Observer {
       client,
       resource,
       parse,
+      copy,
       clock,
       log,
       ...(metrics === undefined ? {} : { metrics }),

@@ -1,9 +1,10 @@
-import type { KubeClient } from '../kube/client.ts';
+import { isNotFound, type KubeClient } from '../kube/client.ts';
 import { Backoff } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Host } from '../objects/host.ts';
 import { claimName, ID_CLAIMS, parseIdClaim } from '../objects/id-claim.ts';
+import type { KeptWord } from './known.ts';
 
 /** Between two questions, in milliseconds. */
 const RETRY = { initialMs: 50, maxMs: 1_000 };
@@ -15,6 +16,8 @@ export interface OwnClaimOptions {
   readonly node: string;
   /** Called when a Host's id has turned out to be this node's. */
   readonly onConfirmed: () => void;
+  /** What was confirmed before this start, which holds while the API server does not answer. */
+  readonly kept: KeptWord;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -52,14 +55,18 @@ export class OwnClaim {
   }
 
   async #ask({ id, meta }: Host, signal: AbortSignal): Promise<void> {
-    const { client, node, clock, log, onConfirmed } = this.#options;
+    const { client, node, kept, clock, log, onConfirmed } = this.#options;
+    const key = keyOf({ id, meta });
+    const known = (error: unknown): string | undefined =>
+      !isNotFound(error) && kept.recall() === key ? node : undefined;
     const backoff = new Backoff(RETRY);
     for (let refusals = 0; !signal.aborted; refusals += 1) {
-      const holder = await client.get(ID_CLAIMS, claimName('Host', id)).then(holderOf, () => undefined);
+      const holder = await client.get(ID_CLAIMS, claimName('Host', id)).then(holderOf, known);
       if (signal.aborted) return;
       if (holder === node) {
         this.#asking = undefined;
-        this.#confirmed = keyOf({ id, meta });
+        this.#confirmed = key;
+        kept.keep(key);
         onConfirmed();
         return;
       }

@@ -60,6 +60,7 @@ export function command(): Command {
         node: options.node,
         socket: '/run/romana/agent.sock',
         leases: '/run/romana/leases',
+        known: '/run/romana/known',
         installation: {
           launcher: options.launcher,
           pluginDirectory: '/opt/cni/bin',

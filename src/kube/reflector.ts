@@ -14,6 +14,7 @@ import {
   type WatchEvent,
 } from './client.ts';
 import { identityOf } from './json.ts';
+import type { KeptCopy } from './kept-copy.ts';
 import { ObjectStore, type Read, type Unreadable } from './object-store.ts';
 
 /** Waits between tries, in milliseconds: short enough that all is caught up 2 s after the API server's return. */
@@ -54,6 +55,8 @@ export interface ReflectorOptions<T> extends Selection {
   readonly backoff?: Backoff;
   readonly log: Log;
   readonly metrics?: ReflectorMetrics;
+  /** Kept for the next life of this process, which takes it while the server does not answer. */
+  readonly copy?: KeptCopy;
   /** A number in [0, 1), for the length of watches and of waits. */
   readonly random?: () => number;
 }
@@ -61,7 +64,8 @@ export interface ReflectorOptions<T> extends Selection {
 /**
  * A copy of one selection of objects that follows the API server: a paged list, then watches, each from where the
  * last one ended. Cut, silent or refused watches are resumed after a jittered back-off; a version that the server
- * forgot (410) leads to another list, which changes only what differs. What is held stays while the server is away.
+ * forgot (410) leads to another list, which changes only what differs. What is held stays while the server is away; a
+ * first list that fails is stood in for by what an earlier process held, until one succeeds.
  * (KEP-365 paging, KEP-956 bookmarks.)
  */
 export class Reflector<T> {
@@ -105,7 +109,7 @@ export class Reflector<T> {
     return this.#flushing ? undefined : this.#version;
   }
 
-  /** Whether the first list is in `store`; never false again. */
+  /** Whether the first list, or what stands in for it, is in `store`; never false again. */
   get synced(): boolean {
     return this.#isSynced;
   }
@@ -161,19 +165,39 @@ export class Reflector<T> {
   }
 
   async #list(signal: AbortSignal): Promise<string> {
-    const { client, resource, namespace, labelSelector, fieldSelector, metrics } = this.#options;
-    const each = (json: unknown): Read<T> => this.#objects.read(json);
+    const { client, resource, namespace, labelSelector, fieldSelector, metrics, copy } = this.#options;
+    const each = (json: unknown): Read<T> => {
+      copy?.note(json);
+      return this.#objects.read(json);
+    };
+    copy?.begin();
     const list = await client.list(resource, { namespace, labelSelector, fieldSelector, signal, each });
     metrics?.listed(resource, list.items.length);
-    for (const problem of this.#objects.replaceAll(list.items)) this.#report(problem);
-    if (this.#isSynced) {
-      this.#flushSoon(signal);
-    } else {
-      this.#isSynced = true;
-      this.#flush();
-      this.#synced.resolve();
-    }
+    copy?.complete(list.items.length);
+    this.#hold(list.items);
+    if (this.#isSynced) this.#flushSoon(signal);
+    else this.#sync();
     return list.resourceVersion;
+  }
+
+  /** What an earlier process held is what this one would hold if it had lived on. */
+  #recall(): void {
+    const { copy, resource, log } = this.#options;
+    const objects = copy?.recall();
+    if (objects === undefined) return;
+    log.warn({ resource: resource.plural, objects: objects.length }, 'takes what was known before this start');
+    this.#hold(objects.map((json) => this.#objects.read(json)));
+    this.#sync();
+  }
+
+  #hold(items: readonly Read<T>[]): void {
+    for (const problem of this.#objects.replaceAll(items)) this.#report(problem);
+  }
+
+  #sync(): void {
+    this.#isSynced = true;
+    this.#flush();
+    this.#synced.resolve();
   }
 
   /** @returns whether anything came. */
@@ -199,15 +223,17 @@ export class Reflector<T> {
   }
 
   #take(event: WatchEvent, signal: AbortSignal): void {
-    const { resource, metrics } = this.#options;
+    const { resource, metrics, copy } = this.#options;
     metrics?.received(resource, event.type, event.bytes);
     const { resourceVersion } = identityOf(event.object);
     if (event.type === 'BOOKMARK') {
       // Versions are numbers that only grow (KEP-5504), unless an older backup of etcd took over.
       if (isOlder(resourceVersion, this.#version)) throw new WentBackError(resourceVersion, this.#version);
     } else if (event.type === 'DELETED') {
+      copy?.remove(event.object);
       this.#objects.remove(event.object);
     } else {
+      copy?.put(event.object);
       const problem = this.#objects.put(this.#objects.read(event.object));
       if (problem !== undefined) this.#report(problem);
     }
@@ -234,6 +260,7 @@ export class Reflector<T> {
     // One line when it begins; the ones between are for whoever looks closely.
     if (this.#failures === 1 && !isGone(failure)) log.warn(fields, 'watch of the API server failed, trying again');
     else log.debug(fields, 'watch of the API server failed, trying again');
+    if (!this.#isSynced) this.#recall();
     await this.#clock.sleep(waitMs, signal).catch(() => undefined);
   }
 

@@ -136,19 +136,45 @@ void describe('an API server that misbehaves', () => {
     });
   }
 
-  void test('an agent that starts while the API server is away leaves the kernel as it is, and catches up', async () => {
+  void test('an agent that starts while the API server is away leaves the kernel as it is, connects known pods, and catches up', async () => {
     const [backend, near, far] = await makeTenant('restart');
+    // Peers that the bits do not name.
+    await rig.policy('restart', 'pol2', {
+      podSelector: { segment: 'backend' },
+      allowIncoming: { toPorts: [{ port: 81, protocol: 'TCP' }], from: [{ pods: { role: 'teller' } }] },
+    });
+    const teller = await rig.pod({ namespace: 'restart', name: 'teller', labels: { role: 'teller' }, host: 1 });
+    const forced = await rig.pod({ namespace: 'restart', name: 'forced', labels: { segment: 'frontend' } });
+    await rig.settled();
     const host = rig.host(0);
     const state = host.state();
     await misbehave({ do: 'refuse' })();
     await host.stopAgent('SIGKILL');
-    host.launchAgent(rig.api.kubeconfig);
-    await waitFor('the agent to meet with the fault', () => host.log.includes('watch of the API server failed'));
-    assert.deepEqual(await ports(backend, near, far), ['open dropped', 'open dropped']);
+    // The API has it no more; its node, which cannot know that yet, restarts it.
+    await forced.forget();
+    const late = await rig.newPod({ namespace: 'restart', name: 'late' });
+    await host.startAgent(rig.api.kubeconfig);
+    assert.match(host.log, /takes what was known before this start/);
+    const asBefore = async (): Promise<void> =>
+      assert.deepEqual(await ports(backend, near, far, teller), ['open dropped', 'open dropped', 'dropped open']);
+    await asBefore();
     assert.equal(host.state(), state);
+
+    const segments = [backend, near, forced].map(segmentOf);
+    for (const pod of [backend, near, forced]) await pod.restart(await rig.sandbox());
+    assert.deepEqual([backend, near, forced].map(segmentOf), segments);
+    await asBefore();
+    const refused = await late.call('ADD');
+    assert.equal(refused.json.code, 11, JSON.stringify(refused.json));
+
     await rig.policy('restart', 'pol1', opens(81));
     await end(behave);
     assert.deepEqual(await ports(backend, near, far), ['dropped open', 'dropped open']);
+    await late.add({ patience: true });
+    // Of what is kept nothing is anybody's but root's, and no credentials are in it.
+    const kept = host.run(['sh', '-c', 'stat -c %a /run/romana/known && cat /run/romana/known/*']).stdout;
+    assert.match(kept, /^700\n/);
+    assert.ok(!kept.includes(rig.api.token));
   });
 
   void test('a new list of everything, in pages, changes nothing where nothing differs', async () => {
