@@ -22,6 +22,7 @@ import { networkObject } from '../local/install-objects.ts';
 import { type Installation, kubernetes } from '../local/kubernetes/kubernetes.ts';
 import { networkingOf, PROXY_MODES, type ProxyMode } from '../local/kubernetes/networking.ts';
 import { providePrograms } from '../local/kubernetes/programs.ts';
+import { provideImage } from '../local/kubernetes/romana-image.ts';
 import { servicesOf } from '../local/services.ts';
 import { type Making, up } from '../local/up.ts';
 import {
@@ -39,6 +40,12 @@ import {
 const DEFAULT_MINIONS = 2;
 /** How long all nodes may take to be Ready, in milliseconds. */
 const READY_MS = { embedded: 60_000, kubernetes: 180_000 } as const;
+
+/** Who is told what is under way, and what ends it. */
+interface UnderWay {
+  readonly progress: (step: string) => void;
+  readonly signal: AbortSignal;
+}
 
 interface UpWords {
   readonly name: string;
@@ -82,12 +89,16 @@ async function runUp(options: UpWords): Promise<number> {
   const planTexts = options.plan.length === 0 && recorded?.complete === true ? recorded.plans : plans.map(formatPlan);
   const layout = clusterLayout(name, minions, BASE_DIRECTORIES, kind);
   const { signal, seconds } = interruptible();
-  const progress = (step: string): void => void process.stderr.write(`[${seconds()}] ${step}\n`);
+  const under: UnderWay = {
+    progress: (step) => void process.stderr.write(`[${seconds()}] ${step}\n`),
+    signal,
+  };
+  const { progress } = under;
   const outcome = await locked(layout, async () =>
     up({
       layout,
       plans: planTexts,
-      making: await makingOf(options, kind, plans, progress),
+      making: await makingOf(options, kind, plans, under),
       checkout: CHECKOUT,
       connect: connectTo,
       owner: { uid: Number(process.env['SUDO_UID'] ?? 0), gid: Number(process.env['SUDO_GID'] ?? 0) },
@@ -116,12 +127,7 @@ function kindOf(options: UpWords, recorded: ClusterState | undefined): ClusterKi
   return { flavour: 'kubernetes', families };
 }
 
-async function makingOf(
-  options: UpWords,
-  kind: ClusterKind,
-  plans: readonly Plan[],
-  progress: (step: string) => void,
-): Promise<Making> {
+async function makingOf(options: UpWords, kind: ClusterKind, plans: readonly Plan[], under: UnderWay): Promise<Making> {
   const network = networkObject(plans);
   if (kind.flavour === 'embedded') {
     return embedded({
@@ -133,8 +139,8 @@ async function makingOf(
   }
   const proxy = options.kubeProxy ?? 'iptables';
   const programs = options.programs ?? process.env['ROMANA_KUBERNETES_PROGRAMS'] ?? defaultPrograms();
-  await providePrograms({ folder: programs, checkout: CHECKOUT, env: process.env, progress });
-  const romana = options.romana ? await installation(kind, proxy, network) : undefined;
+  await providePrograms({ folder: programs, checkout: CHECKOUT, env: process.env, ...under });
+  const romana = options.romana ? await installation(kind, proxy, network, under) : undefined;
   return kubernetes({ checkout: CHECKOUT, programs, proxy, romana });
 }
 
@@ -144,12 +150,17 @@ function defaultPrograms(): string {
 }
 
 /** Romana as `romana install` would install it, with the demo's tenants. */
-async function installation(kind: ClusterKind, proxy: ProxyMode, network: object): Promise<Installation> {
+async function installation(
+  kind: ClusterKind,
+  proxy: ProxyMode,
+  network: object,
+  under: UnderWay,
+): Promise<Installation> {
   const { readDeployManifests } = await import('../cli/install/deploy-manifests.ts');
   const { installObjects } = await import('../cli/install/install-objects.ts');
   const { apiAddress } = networkingOf(kind.families);
   return {
-    image: join(CHECKOUT, '.cache/image/romana.tar'),
+    image: await provideImage({ checkout: CHECKOUT, env: process.env, ...under }),
     objects: installObjects(await readDeployManifests(join(CHECKOUT, 'deploy')), {
       network: network as JsonObject,
       withNetwork: true,
