@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '../lib/result.ts';
-import { Field } from './field.ts';
+import { describe, Field } from './field.ts';
 import { labelKeyFault, labelValueFault } from './label-syntax.ts';
 import type { Labels, Parsed } from './meta.ts';
 
@@ -36,35 +36,52 @@ export function readMatchLabels(field: Field): Labels {
   return labels;
 }
 
-function readExpression(field: Field): Requirement {
+const OPERATORS: readonly Operator[] = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
+
+function readExpression(field: Field): Requirement | undefined {
+  const before = field.errors.length;
   const keyField = field.get('key');
-  const key = keyField.string();
+  const key = keyField.string('');
   const keyFault = labelKeyFault(key);
   if (keyFault !== undefined) keyField.fail(keyFault);
-  const operator = field.get('operator').oneOf(['In', 'NotIn', 'Exists', 'DoesNotExist']);
   const values = field.get('values').list((value) => {
     const text = value.string();
     const fault = labelValueFault(text);
     if (fault !== undefined) value.fail(fault);
     return text;
   });
+  const operatorField = field.get('operator');
+  const operator = OPERATORS.find((known) => known === operatorField.value);
+  if (operator === undefined) {
+    operatorField.fail(`Invalid value: ${describe(operatorField.value ?? '')}: not a valid selector operator`);
+    return undefined;
+  }
   const wantsValues = operator === 'In' || operator === 'NotIn';
-  if (wantsValues && values.length === 0) field.get('values').fail(`${operator} needs at least one value`);
-  if (!wantsValues && values.length > 0) field.get('values').fail(`${operator} takes no values`);
-  return { key, operator, values };
+  if (wantsValues && values.length === 0) {
+    field.get('values').fail("Required value: must be specified when `operator` is 'In' or 'NotIn'");
+  }
+  if (!wantsValues && values.length > 0) {
+    field.get('values').fail("Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+  }
+  return field.errors.length === before ? { key, operator, values } : undefined;
 }
 
-/** Reads a LabelSelector of meta/v1. What an unknown field would have narrowed is not known, so it is a fault. */
+/**
+ * Reads a LabelSelector of meta/v1; unknown fields are for the caller to judge. An expression with a fault is left out,
+ * so that what is read selects at least what was meant.
+ */
 export function readLabelSelector(field: Field): LabelSelector {
-  field.required().only('matchLabels', 'matchExpressions');
   const fromLabels = selectorFromLabels(readMatchLabels(field.get('matchLabels')));
   const fromExpressions = field.get('matchExpressions').list(readExpression);
   return { requirements: [...fromLabels.requirements, ...fromExpressions] };
 }
 
-/** Parses a LabelSelector of meta/v1 that stands at `field` of its object. A missing one is a fault: its meaning is the caller's. */
+/**
+ * Parses a LabelSelector of meta/v1 that stands at `field` of its object. A missing one is a fault: its meaning is the
+ * caller's. What an unknown field would have narrowed is not known, so it is a fault, too.
+ */
 export function parseLabelSelector(json: unknown, field: string): Parsed<LabelSelector> {
-  const root = Field.root(json, { nulls: 'absent' }, field);
+  const root = Field.root(json, { nulls: 'absent' }, field).required().only('matchLabels', 'matchExpressions');
   const selector = readLabelSelector(root);
   return root.errors.length === 0 ? ok(selector) : err(root.errors);
 }
