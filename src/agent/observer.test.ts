@@ -11,7 +11,15 @@ import { FakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { ID_CLAIMS, idClaimToJson } from '../objects/id-claim.ts';
-import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS } from '../objects/resources.ts';
+import {
+  CLUSTER_NETWORK_POLICIES,
+  DEMO_POLICIES,
+  HOSTS,
+  NAMESPACES,
+  NETWORK_POLICIES,
+  NETWORKS,
+  PODS,
+} from '../objects/resources.ts';
 import { Known } from './known.ts';
 import { Observer } from './observer.ts';
 import { LINGER_MS } from './peer-watches.ts';
@@ -114,6 +122,30 @@ test('Observer remembers a pod that was deleted by force while its lease is ther
   const lease = { uid } as Parameters<Observer['snapshot']>[0][number];
   assert.ok(observer.snapshot([lease], [])?.localPods.has(uid));
   assert.ok(!observer.snapshot([], [])?.localPods.has(uid));
+});
+
+test('Observer.snapshot has the policies of every kind as one list', async (t) => {
+  const { client, observer } = await watching(t);
+  await client.create(NETWORKS, NETWORK);
+  await claimId(client);
+  await client.create(HOSTS, HOST);
+  const metadata = { name: 'p', namespace: 'a' };
+  await client.create(DEMO_POLICIES, {
+    apiVersion: 'demo.romana.io/v1',
+    kind: 'NetworkPolicy',
+    metadata,
+    spec: { podSelector: {} },
+  });
+  await client.create(NETWORK_POLICIES, { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata });
+  await client.create(CLUSTER_NETWORK_POLICIES, {
+    apiVersion: 'policy.networking.k8s.io/v1alpha2',
+    kind: 'ClusterNetworkPolicy',
+    metadata: { name: 'p' },
+    spec: { tier: 'Baseline', priority: 1, subject: { namespaces: {} } },
+  });
+  const sources = (): unknown[] => (observer.snapshot([], [])?.policies ?? []).map(({ source }) => source);
+  await waitFor('all three', () => sources().length === 3);
+  assert.deepEqual(sources(), ['demo', 'v1', 'baseline']);
 });
 
 test('Observer.watchPeers watches just the pods that are asked for, and stops a while after', async (t) => {

@@ -5,17 +5,16 @@ import type { FileCopy } from '../kube/kept-copy.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Parsed } from '../objects/meta.ts';
-import { type DemoPolicy, parseDemoPolicy } from '../objects/demo-policy.ts';
 import { type Host, parseHost } from '../objects/host.ts';
 import { type Namespace, parseNamespace } from '../objects/namespace.ts';
 import { type Network, parseNetwork } from '../objects/network.ts';
 import { type Pod, parsePod } from '../objects/pod.ts';
-import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, PODS, type Resource, TENANTS } from '../objects/resources.ts';
+import { HOSTS, NAMESPACES, NETWORKS, PODS, type Resource, TENANTS } from '../objects/resources.ts';
 import { parseTenant, type Tenant } from '../objects/tenant.ts';
 import type { PeerWatch } from '../plan/peers.ts';
 import type { Lease, Snapshot } from '../plan/snapshot.ts';
-import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
+import { POLICY_KINDS } from '../policy/policy-kinds.ts';
 import type { Announcement } from './acknowledgements.ts';
 import type { Known } from './known.ts';
 import { OwnClaim } from './own-claim.ts';
@@ -48,13 +47,12 @@ export class Observer {
   readonly tenants: Reflector<Tenant>;
   readonly namespaces: Reflector<Namespace>;
   readonly #networks: Reflector<Network>;
-  readonly #demoPolicies: Reflector<DemoPolicy>;
+  readonly #policies: readonly Reflector<Policy>[];
   readonly #options: ObserverOptions;
   readonly #waiters = new Set<() => void>();
   readonly #peers: PeerWatches;
   /** Local pods as last seen, by uid: a pod deleted by force keeps its labels until its sandbox is gone. */
   readonly #seen = new Map<string, Pod>();
-  readonly #policies = new WeakMap<DemoPolicy, Policy>();
   readonly #claim: OwnClaim;
   #network: Network | undefined;
   #signal: AbortSignal | undefined;
@@ -72,14 +70,14 @@ export class Observer {
         this.#begin(pods, this.#signal === undefined ? stop : AbortSignal.any([stop, this.#signal])),
       clock,
     });
-    const all = <T>(resource: Resource, parse: (json: unknown) => Parsed<T>): Reflector<T> =>
-      this.#reflector(resource, parse, known.copyOf(resource));
+    const all = <T>(resource: Resource, parse: (json: unknown) => Parsed<T>, optional = false): Reflector<T> =>
+      this.#reflector(resource, parse, known.copyOf(resource), { optional });
     this.pods = this.#reflector(PODS, parsePod, known.copyOf(PODS), { fieldSelector: `spec.nodeName=${node}` });
     this.hosts = all(HOSTS, parseHost);
     this.tenants = all(TENANTS, parseTenant);
     this.namespaces = all(NAMESPACES, parseNamespace);
     this.#networks = all(NETWORKS, parseNetwork);
-    this.#demoPolicies = all(DEMO_POLICIES, parseDemoPolicy);
+    this.#policies = POLICY_KINDS.map(({ resource, parse, optional }) => all(resource, parse, optional));
   }
 
   /** Begins to watch; ends with the signal. */
@@ -189,7 +187,7 @@ export class Observer {
       namespaces: this.namespaces.store,
       localPods: this.#seen,
       peerPods: this.#peers.reflectors.flatMap(({ store }) => [...store.values()]),
-      policies: Array.from(this.#demoPolicies.store.values(), (policy) => this.#policy(policy)),
+      policies: this.#policies.flatMap(({ store }) => [...store.values()]),
       leases,
       uplinks,
     };
@@ -211,7 +209,7 @@ export class Observer {
   }
 
   #all(): readonly Reflector<unknown>[] {
-    return [this.pods, this.hosts, this.tenants, this.namespaces, this.#networks, this.#demoPolicies];
+    return [this.pods, this.hosts, this.tenants, this.namespaces, this.#networks, ...this.#policies];
   }
 
   #begin(reflector: Reflector<unknown>, signal: AbortSignal): void {
@@ -227,7 +225,7 @@ export class Observer {
     resource: Resource,
     parse: (json: unknown) => Parsed<T>,
     copy: FileCopy,
-    selection: { namespace?: string; labelSelector?: string; fieldSelector?: string } = {},
+    selection: { namespace?: string; labelSelector?: string; fieldSelector?: string; optional?: boolean } = {},
   ): Reflector<T> {
     const { client, clock, log, metrics, onVersion, onList } = this.#options;
     return new Reflector<T>({
@@ -263,14 +261,6 @@ export class Observer {
     const held = new Set(leases.map((lease) => lease.uid));
     const uids = new Set(Array.from(present.values(), (pod) => pod.meta.uid));
     for (const uid of this.#seen.keys()) if (!held.has(uid) && !uids.has(uid)) this.#seen.delete(uid);
-  }
-
-  #policy(demo: DemoPolicy): Policy {
-    const known = this.#policies.get(demo);
-    if (known !== undefined) return known;
-    const policy = demoPolicy(demo);
-    this.#policies.set(demo, policy);
-    return policy;
   }
 }
 

@@ -16,7 +16,7 @@ interface Options {
   readonly cert: string;
   readonly key: string;
   readonly tokens: string;
-  readonly crds: string;
+  readonly crds: readonly string[];
   readonly logLevel: string;
 }
 
@@ -29,7 +29,7 @@ export function command(): Command {
     .requiredOption('--cert <file>', 'certificate, PEM')
     .requiredOption('--key <file>', 'key, PEM')
     .requiredOption('--tokens <file>', 'JSON: [{"token","user"}, ...]')
-    .requiredOption('--crds <directory>', 'CustomResourceDefinitions, YAML')
+    .requiredOption('--crds <directories...>', 'CustomResourceDefinitions, YAML')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
       const { log, signal } = startDaemon('apiserver', options.logLevel);
@@ -38,9 +38,11 @@ export function command(): Command {
       const parts = tokens.find(({ user }) => user === 'system:romana');
       const server = createApiServer({
         storage: join(options.data, 'objects.sqlite'),
-        crds: readdirSync(options.crds)
-          .filter((file) => file.endsWith('.yaml'))
-          .map((file): unknown => parse(readFileSync(join(options.crds, file), 'utf8'))),
+        crds: options.crds.flatMap((directory) =>
+          readdirSync(directory)
+            .filter((file) => file.endsWith('.yaml'))
+            .map((file): unknown => parse(readFileSync(join(directory, file), 'utf8'))),
+        ),
         tokens,
         tls: { cert: readFileSync(options.cert, 'utf8'), key: readFileSync(options.key, 'utf8') },
         clock: systemClock,

@@ -3,27 +3,17 @@ import { commonVersion, Reflector, type ReflectorMetrics } from '../kube/reflect
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { ok } from '../lib/result.ts';
-import { parseDemoPolicy, type DemoPolicy } from '../objects/demo-policy.ts';
 import { type HostReport, parseHostReport } from '../objects/host-report.ts';
 import { parseHost } from '../objects/host.ts';
 import type { Parsed } from '../objects/meta.ts';
 import { parseNamespace } from '../objects/namespace.ts';
 import { parseNode } from '../objects/node.ts';
 import { parsePod } from '../objects/pod.ts';
-import {
-  DEMO_POLICIES,
-  HOST_REPORTS,
-  HOSTS,
-  NAMESPACES,
-  NETWORKS,
-  NODES,
-  PODS,
-  TENANTS,
-} from '../objects/resources.ts';
+import { HOST_REPORTS, HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
 import type { Resource } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
-import { demoPolicy } from '../policy/from-demo.ts';
 import type { Policy } from '../policy/model.ts';
+import { POLICY_KINDS } from '../policy/policy-kinds.ts';
 import { ID_CLAIMS, parseIdClaim } from '../objects/id-claim.ts';
 import { parseObservedNetwork } from './network-status.ts';
 import type { ClusterState } from './state.ts';
@@ -47,19 +37,17 @@ export class Observer {
   readonly #nodes;
   readonly #namespaces;
   readonly #pods;
-  readonly #demoPolicies;
+  readonly #policies: readonly Reflector<Policy>[];
   readonly #hosts;
   readonly #tenants;
   readonly #reports;
   readonly #claims;
   readonly #all: Reflector<unknown>[] = [];
-  /** Each demo policy in the one model, made once. */
-  readonly #policies = new WeakMap<DemoPolicy, Policy>();
 
   constructor(options: ObserverOptions) {
     const { onChange, ...rest } = options;
-    const reflect = <T>(resource: Resource, parse: (json: unknown) => Parsed<T>): Reflector<T> => {
-      const reflector = new Reflector<T>({ ...rest, resource, parse, onChange: () => onChange() });
+    const reflect = <T>(resource: Resource, parse: (json: unknown) => Parsed<T>, optional = false): Reflector<T> => {
+      const reflector = new Reflector<T>({ ...rest, resource, parse, optional, onChange: () => onChange() });
       this.#all.push(reflector);
       return reflector;
     };
@@ -67,7 +55,7 @@ export class Observer {
     this.#nodes = reflect(NODES, parseNode);
     this.#namespaces = reflect(NAMESPACES, parseNamespace);
     this.#pods = reflect(PODS, parsePod);
-    this.#demoPolicies = reflect(DEMO_POLICIES, parseDemoPolicy);
+    this.#policies = POLICY_KINDS.map(({ resource, parse, optional }) => reflect(resource, parse, optional));
     this.#hosts = reflect(HOSTS, parseHost);
     this.#tenants = reflect(TENANTS, parseTenant);
     this.#reports = reflect(HOST_REPORTS, parseWithoutTime);
@@ -101,7 +89,7 @@ export class Observer {
       nodes: this.#nodes.store,
       namespaces: this.#namespaces.store,
       pods: this.#pods.store,
-      policies: [...this.#demoPolicies.store.values()].map((policy) => this.#policyOf(policy)),
+      policies: this.#policies.flatMap(({ store }) => Array.from(store.values())),
       hosts: this.#hosts.store,
       tenants: this.#tenants.store,
       reports: this.#reports.store,
@@ -114,12 +102,6 @@ export class Observer {
   /** The kinds whose absence would take something away. */
   #decisive(): readonly Reflector<unknown>[] {
     return [this.#nodes, this.#namespaces, this.#pods, this.#hosts, this.#tenants, this.#claims];
-  }
-
-  #policyOf(demo: DemoPolicy): Policy {
-    const policy = this.#policies.get(demo) ?? demoPolicy(demo);
-    this.#policies.set(demo, policy);
-    return policy;
   }
 }
 

@@ -9,7 +9,7 @@ import type { Parsed } from '../objects/meta.ts';
 import { NAMESPACES } from '../objects/resources.ts';
 import { HttpKubeClient, type HttpLimits } from './http-client.ts';
 import { asRecord, asText, identityOf } from './json.ts';
-import { MAX_RETRY_AFTER_MS, Reflector } from './reflector.ts';
+import { ABSENT_MS, commonVersion, MAX_RETRY_AFTER_MS, Reflector } from './reflector.ts';
 import {
   type Answer,
   eventLine,
@@ -45,7 +45,12 @@ interface Run {
   readonly until: (what: string, condition: () => boolean) => Promise<void>;
 }
 
-async function run(t: TestContext, answers: readonly Answer[], limits: Partial<HttpLimits> = {}): Promise<Run> {
+async function run(
+  t: TestContext,
+  answers: readonly Answer[],
+  limits: Partial<HttpLimits> = {},
+  optional = false,
+): Promise<Run> {
   const server = await scriptedServer(...answers);
   const client = new HttpKubeClient({ server: server.url }, limits);
   const clock = new FakeClock();
@@ -54,6 +59,7 @@ async function run(t: TestContext, answers: readonly Answer[], limits: Partial<H
     client,
     resource: NAMESPACES,
     parse: parseThing,
+    optional,
     onChange: (keys) => changes.push([...keys].toSorted()),
     clock,
     backoff: new Backoff({ initialMs: 50, maxMs: 1_000 }, () => 1),
@@ -304,4 +310,40 @@ void test('Reflector.relist lists afresh at once, without a wait, and has no ver
   assert.deepEqual([...reflector.store.keys()], ['b']);
   await waitFor('the new watch', () => watchesOf(server).length === 2);
   assert.deepEqual(watchesOf(server), ['10', '5']);
+});
+
+const ABSENT = json(statusJson(404, 'NotFound', 'the server could not find the requested resource'), 404);
+
+void test('Reflector of an optional kind takes one that is not served for one without objects, and finds it later', async (t) => {
+  const { server, reflector, clock, until } = await run(
+    t,
+    [ABSENT, ABSENT, listOf('10', namespaceJson('a', '3')), watchOf([], 'hold')],
+    {},
+    true,
+  );
+  await reflector.whenSynced(AbortSignal.timeout(5_000));
+  assert.deepEqual([reflector.absent, reflector.store.size], [true, 0]);
+  // It holds up nobody's version.
+  assert.equal(commonVersion([reflector, { version: '7' }]), 7);
+  await clock.advance(ABSENT_MS - 1);
+  assert.equal(server.seen.length, 1);
+  await clock.advance(1);
+  await waitFor('the second time', () => server.seen.length === 2);
+  await waitFor('the wait', () => clock.sleeping > 0);
+  await clock.advance(ABSENT_MS);
+  await until('the object', () => reflector.store.has('a'));
+  assert.equal(reflector.absent, false);
+});
+
+void test('Reflector of an optional kind that was served gives up what it holds only when the server insists', async (t) => {
+  const { server, reflector, until } = await run(
+    t,
+    [listOf('10', namespaceJson('a', '3')), ...Array.from({ length: 7 }, () => ABSENT)],
+    {},
+    true,
+  );
+  await until('the third answer', () => server.seen.length >= 3);
+  assert.deepEqual([reflector.absent, reflector.store.size], [false, 1]);
+  await until('the end of it', () => reflector.absent);
+  assert.equal(reflector.store.size, 0);
 });

@@ -7,6 +7,7 @@ import {
   ApiError,
   BadAnswerError,
   isGone,
+  isNotFound,
   type KubeClient,
   ReturnedError,
   type Selection,
@@ -35,6 +36,9 @@ const LIVED_MS = 5_000;
 /** After so many refusals in a row of a watch from one version, the reflector starts again from a list. */
 const MAX_REFUSALS = 5;
 
+/** How long a kind that the server does not serve is left alone, in milliseconds; up to half as much more by chance. */
+export const ABSENT_MS = 15_000;
+
 /** What a reflector counts. */
 export interface ReflectorMetrics {
   listed(resource: Resource, objects: number): void;
@@ -47,6 +51,8 @@ export interface ReflectorOptions<T> extends Selection {
   readonly client: Pick<KubeClient, 'list' | 'watch'>;
   readonly resource: Resource;
   readonly parse: (json: unknown) => Parsed<T>;
+  /** The server may not serve the kind at all: then there are none, until it does. */
+  readonly optional?: boolean;
   /** The keys whose objects differ, once for each turn of the event loop; an unchanged object is never among them. */
   readonly onChange?: (keys: ReadonlySet<string>) => void;
   /** The version went on, by a bookmark: nothing has changed. Or everything was listed afresh, and may have. */
@@ -75,6 +81,7 @@ export class Reflector<T> {
   readonly #objects: ObjectStore<T>;
   readonly #synced = Promise.withResolvers<void>();
   #isSynced = false;
+  #isAbsent = false;
   /** Where the next watch goes on from; undefined asks for a list. */
   #version: string | undefined;
   /** Ends the list or watch that is under way. */
@@ -109,6 +116,11 @@ export class Reflector<T> {
     return this.#flushing ? undefined : this.#version;
   }
 
+  /** Whether the server, when last asked, did not serve this optional kind. */
+  get absent(): boolean {
+    return this.#isAbsent;
+  }
+
   /** Whether the first list, or what stands in for it, is in `store`; never false again. */
   get synced(): boolean {
     return this.#isSynced;
@@ -141,7 +153,9 @@ export class Reflector<T> {
       const { signal: interrupted } = this.#interrupt;
       const error = await this.#round(AbortSignal.any([signal, interrupted]));
       if (signal.aborted) return;
-      if (error !== undefined && !interrupted.aborted) await this.#recover(error, signal);
+      if (error === undefined || interrupted.aborted) continue;
+      if (this.#saysAbsent(error)) await this.#waitAbsent(signal);
+      else await this.#recover(error, signal);
     }
   }
 
@@ -173,11 +187,36 @@ export class Reflector<T> {
     copy?.begin();
     const list = await client.list(resource, { namespace, labelSelector, fieldSelector, signal, each });
     metrics?.listed(resource, list.items.length);
+    this.#isAbsent = false;
     copy?.complete(list.items.length);
-    this.#hold(list.items);
+    this.#replace(list.items, signal);
+    return list.resourceVersion;
+  }
+
+  #replace(items: readonly Read<T>[], signal: AbortSignal): void {
+    this.#hold(items);
     if (this.#isSynced) this.#flushSoon(signal);
     else this.#sync();
-    return list.resourceVersion;
+  }
+
+  /** What is held is given up only when the server insists: one that starts may not serve everything yet. */
+  #saysAbsent(error: unknown): boolean {
+    if (this.#options.optional !== true || !isNotFound(error)) return false;
+    return this.#objects.store.size === 0 || this.#refusals >= MAX_REFUSALS - 1;
+  }
+
+  async #waitAbsent(signal: AbortSignal): Promise<void> {
+    const { resource, log, copy, random = Math.random } = this.#options;
+    if (!this.#isAbsent)
+      log.info({ resource: resource.plural }, 'the API server does not serve this kind: there are none');
+    this.#isAbsent = true;
+    this.#version = undefined;
+    this.#failures = 0;
+    this.#refusals = 0;
+    copy?.begin();
+    copy?.complete(0);
+    this.#replace([], signal);
+    await this.#clock.sleep(ABSENT_MS * (1 + random() / 2), signal).catch(() => undefined);
   }
 
   /** What an earlier process held is what this one would hold if it had lived on. */
@@ -295,9 +334,15 @@ export class Reflector<T> {
   }
 }
 
-/** The version that all of `reflectors` have reached; undefined while one of them has none, or none that is a number. */
-export function commonVersion(reflectors: readonly Pick<Reflector<unknown>, 'version'>[]): number | undefined {
-  const least = Math.min(...reflectors.map(({ version = '' }) => Number.parseInt(version, 10)));
+/**
+ * The version that all of `reflectors` have reached, but for those whose kind is absent; undefined while one of them
+ * has none, or none that is a number.
+ */
+export function commonVersion(
+  reflectors: readonly (Pick<Reflector<unknown>, 'version'> & { readonly absent?: boolean })[],
+): number | undefined {
+  const present = reflectors.filter(({ absent }) => absent !== true);
+  const least = Math.min(...present.map(({ version = '' }) => Number.parseInt(version, 10)));
   return Number.isNaN(least) ? undefined : least;
 }
 

@@ -51,6 +51,7 @@ export function apiServerService(checkout: string): Service {
       IN_NODE.tokens,
       '--crds',
       `${checkout}/deploy/crds`,
+      `${checkout}/deploy/third-party/network-policy-api`,
     ],
   };
 }

@@ -33,6 +33,10 @@ function egress(...to: readonly unknown[]): object {
   return { egress: [{ action: 'Accept', to }] };
 }
 
+function one(key: string, value: string): object {
+  return { requirements: [{ key, operator: 'In', values: [value] }] };
+}
+
 function protocols(...list: readonly unknown[]): object {
   return ingress({ protocols: list });
 }
@@ -59,7 +63,6 @@ test('parseClusterNetworkPolicy reads every form of subject, peers and protocols
       { action: 'Deny', to: [{ nodes: { matchLabels: { zone: 'a' } } }, { networks: ['10.0.0.1/8', 'fd00::/8'] }] },
     ],
   });
-  const one = (key: string, value: string): object => ({ requirements: [{ key, operator: 'In', values: [value] }] });
   assert.deepEqual([policy.tier, policy.priority, policy.faults], ['Baseline', 0, []]);
   assert.deepEqual(policy.subject, { namespaces: ALL, pods: one('a', 'b') });
   assert.deepEqual(policy.ingress, [

@@ -48,6 +48,13 @@ export const ENDPOINT_SLICES: Resource = resource(
 );
 /** Programs that run on every node. */
 export const DAEMON_SETS: Resource = resource('apps/v1', 'daemonsets', 'DaemonSet', 'namespaced');
+/** The cluster's policies; not every cluster has them. */
+export const CLUSTER_NETWORK_POLICIES: Resource = resource(
+  'policy.networking.k8s.io/v1alpha2',
+  'clusternetworkpolicies',
+  'ClusterNetworkPolicy',
+  'cluster',
+);
 /** The Network, one for a cluster, named `default`. */
 export const NETWORKS: Resource = resource('romana.io/v1', 'networks', 'Network', 'cluster');
 /** Hosts, named after their Nodes. */

@@ -1,4 +1,4 @@
-import { describe, Field, isJsonObject } from './field.ts';
+import { describe, isJsonObject, type Field } from './field.ts';
 
 /** Bounds of a list. */
 export interface Count {

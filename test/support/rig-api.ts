@@ -15,7 +15,9 @@ import { NETWORKS } from '../../src/objects/resources.ts';
 import { MisbehavingProxy } from './misbehaving-proxy.ts';
 import type { TestNetns } from './netns.ts';
 
-const CRDS = resolve(import.meta.dirname, '../../deploy/crds');
+const CRDS = ['crds', 'third-party/network-policy-api'].map((folder) =>
+  resolve(import.meta.dirname, '../../deploy', folder),
+);
 /** Short, since everybody's view of the cluster is complete only when a bookmark says so. */
 const BOOKMARK_MS = 20;
 
@@ -158,9 +160,11 @@ export class RigApi {
 function makeServer(storage: string, token: string): ApiServer {
   return createApiServer({
     storage,
-    crds: readdirSync(CRDS)
-      .filter((name) => name.endsWith('.yaml'))
-      .map((name): unknown => parse(readFileSync(join(CRDS, name), 'utf8'))),
+    crds: CRDS.flatMap((folder) =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.yaml'))
+        .map((name): unknown => parse(readFileSync(join(folder, name), 'utf8'))),
+    ),
     tokens: [{ token, user: 'system:romana' }],
     clock: systemClock,
     log: silentLog,
