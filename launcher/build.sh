@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the CNI launcher: launcher/build.sh OUTPUT [COMPILER OPTIONS...]
 # OUTPUT appears whole or not at all. CC chooses the compiler (cc).
-# For tests: -DROMANA_SOCKET='"/path"' -DROMANA_CALL_SECONDS=1 -DROMANA_STATUS_SECONDS=1
+# For tests: -DROMANA_SOCKET='"/path"' -DROMANA_CALL_SECONDS=1 -DROMANA_STATUS_SECONDS=1 -DROMANA_GOOD='"/path"' -DROMANA_ABSENCE_SECONDS=2
 set -eu
 
 if [ $# -lt 1 ]; then

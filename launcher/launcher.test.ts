@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, utimesSync } from 'node:fs';
 import { type Server, type Socket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,12 +10,15 @@ import { after, before, test } from 'node:test';
 let folder = '';
 let launcher = '';
 let socketPath = '';
+let good = '';
 
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'romana-launcher-'));
   launcher = join(folder, 'romana');
   socketPath = join(folder, 'agent.sock');
-  const options = [`-DROMANA_SOCKET="${socketPath}"`, '-DROMANA_CALL_SECONDS=1', '-DROMANA_STATUS_SECONDS=1'];
+  good = join(folder, 'good');
+  const paths = [`-DROMANA_SOCKET="${socketPath}"`, `-DROMANA_GOOD="${good}"`];
+  const options = [...paths, '-DROMANA_CALL_SECONDS=1', '-DROMANA_STATUS_SECONDS=1', '-DROMANA_ABSENCE_SECONDS=60'];
   const built = spawnSync(join(import.meta.dirname, 'build.sh'), [launcher, ...options], { encoding: 'utf8' });
   assert.equal(built.status, 0, built.stderr);
 });
@@ -176,6 +179,33 @@ for (const [command, code] of [
     assert.deepEqual(JSON.parse(ended.stdout), { cniVersion: '1.1.0', code, msg });
   });
 }
+
+test('launcher says that STATUS is good for a minute after an agent said so, whether that is gone or silent', async (t) => {
+  t.after(() => rmSync(good, { force: true }));
+  const status = (): Promise<Ended> => launch({ CNI_COMMAND: 'STATUS' }, '{"cniVersion":"1.1.0"}');
+  const isGood = { status: 0, stdout: '', stderr: '' };
+  let answer: string | undefined = '1\n{"code":50}\n';
+  const server = await agent(t, (socket) => (answer === undefined ? undefined : socket.end(answer)));
+  assert.equal((await status()).status, 1);
+  assert.equal(existsSync(good), false, 'what is not well is not noted');
+
+  answer = '0\n';
+  assert.deepEqual(await status(), isGood);
+  answer = '1\n{"code":50}\n';
+  assert.equal((await status()).status, 1, 'an agent that says why not is believed');
+  answer = undefined;
+  assert.deepEqual(await status(), isGood, 'silent');
+  server.close();
+  rmSync(socketPath, { force: true });
+  assert.deepEqual(await status(), isGood, 'gone');
+  assert.equal((await launch({ CNI_COMMAND: 'ADD' }, '{}')).status, 1);
+
+  const now = Date.now() / 1_000;
+  utimesSync(good, now, now - 61);
+  assert.equal((await status()).status, 1);
+  utimesSync(good, now, now + 3_600);
+  assert.equal((await status()).status, 1, 'a clock that was set back excuses nobody');
+});
 
 test('launcher ends in a bounded time when standard input is never closed', async () => {
   const child = spawn(launcher, { env: { CNI_COMMAND: 'ADD' }, stdio: ['pipe', 'pipe', 'inherit'], timeout: 20_000 });

@@ -7,15 +7,20 @@
  *
  * Bounds: input 1 MiB, answer 1 MiB, variables 256 KiB; 60 s for a call (kubelet gives the runtime 120 s), 5 s for
  * STATUS and VERSION. An agent that does not run is noticed at once (connect to a unix socket does not wait).
+ * STATUS is good for a minute after an agent said so last: one that is being replaced is back by then, and a node that
+ * is not ready for a moment has its pods taken out of their Services.
  * Errors: https://www.cni.dev/docs/spec/#error (4 environment, 5 I/O, 6 decoding, 11 try again later, 50 not available).
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef ROMANA_SOCKET
@@ -26,6 +31,13 @@
 #endif
 #ifndef ROMANA_STATUS_SECONDS
 #define ROMANA_STATUS_SECONDS 5
+#endif
+/* Its time of change says when an agent said last that all is well. On a file system that a reboot clears. */
+#ifndef ROMANA_GOOD
+#define ROMANA_GOOD "/run/romana/good"
+#endif
+#ifndef ROMANA_ABSENCE_SECONDS
+#define ROMANA_ABSENCE_SECONDS 60
 #endif
 
 enum { VARIABLES_MAX = 256 << 10, INPUT_MAX = 1 << 20, ANSWER_MAX = 1 << 20 };
@@ -67,10 +79,25 @@ static void fail(const char *code, const char *why) {
   say(1, pieces);
 }
 
+static void note_good(void) {
+  int fd = open(ROMANA_GOOD, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return; /* then the next absence is told at once */
+  futimens(fd, NULL);
+  close(fd);
+}
+
+static int was_good(void) {
+  struct stat noted;
+  time_t now = time(NULL);
+  return stat(ROMANA_GOOD, &noted) == 0 && noted.st_mtime <= now && now - noted.st_mtime < ROMANA_ABSENCE_SECONDS;
+}
+
 static void without_agent(const char *why) {
   const char *const known[] = {"{\"cniVersion\":\"", version,
                                "\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n", NULL};
+  static const char *const nothing[] = {NULL};
   if (strcmp(command, "VERSION") == 0) say(0, known);
+  if (strcmp(command, "STATUS") == 0 && was_good()) say(0, nothing);
   fail(strcmp(command, "STATUS") == 0 ? "50" : "11", why);
 }
 
@@ -136,5 +163,6 @@ int main(void) {
   if (got < 2 || (answer[0] != '0' && answer[0] != '1') || answer[1] != '\n' || (got > 2 && answer[got - 1] != '\n'))
     without_agent("the romana agent of this node ended before it had answered");
   signal(SIGALRM, SIG_DFL); /* as in say */
+  if (answer[0] == '0' && strcmp(command, "STATUS") == 0) note_good();
   return write_all(STDOUT_FILENO, answer + 2, (size_t)got - 2) == 0 ? answer[0] - '0' : 1;
 }

@@ -213,10 +213,12 @@ class Agent {
         onSwept: () => this.#metrics.repairs.inc({ what: 'links' }),
         log,
       });
-      await this.#server.listen();
       const { installation, chain } = this.#o;
-      const written = installCni(installation, await conflistOf(installation.pluginDirectory, chain, log));
+      const conflist = await conflistOf(installation.pluginDirectory, chain, log);
+      // From here to where it serves nothing is waited for: nobody is told that it is not ready yet.
+      await this.#server.listen();
       this.#serving = true;
+      const written = installCni(installation, conflist);
       void this.#checker.run(signal);
       log.info({ host: this.#observer.host?.id, leases: this.#leases.list().length, written }, 'connects pods');
       onReady?.();
