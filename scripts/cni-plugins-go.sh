@@ -3,31 +3,32 @@
 # built from their Go module into the project's cache (scripts/cni-plugins-go.sh CACHE). Without Go, or where Go can't
 # build them, it says so and prints nothing.
 set -eu
-module=github.com/containernetworking/plugins
-version=v1.9.1
+# shellcheck source=scripts/kubernetes/go.sh
+. "$(dirname "$0")/kubernetes/go.sh"
 plugins='main/ptp ipam/host-local main/loopback meta/tuning meta/portmap meta/bandwidth'
+version=$CNI_PLUGINS
 cache=$1/cni-plugins-go/$version
 complete=1
-modules=
 for plugin in $plugins; do
   [ -x "$cache/${plugin##*/}" ] || complete=
-  modules="$modules $module/plugins/$plugin@$version"
 done
+
+build_all() {
+  for plugin in $plugins; do cni_plugin "$new/${plugin##*/}" "$plugin"; done
+}
+
 if [ -z "$complete" ]; then
-  if ! command -v go >/dev/null; then
+  if ! find_go; then
     echo "the newest CNI plugins ($version) are left out: they are built from their Go module, and there is no Go here" >&2
     exit 0
   fi
   new=$cache.$$
   log=$cache.log
-  trap 'rm -rf "$new"' EXIT
+  GO_WORK=$new.go
+  trap 'rm -rf "$new" "$GO_WORK"' EXIT
   mkdir -p "$new"
   printf 'building the newest CNI plugins (%s) from their Go module into the cache ' "$version" >&2
-  # As their own releases are built: static, with the version told.
-  # shellcheck disable=SC2086 # a list
-  (cd "$new" && CGO_ENABLED=0 GOBIN=$new exec go install \
-    -ldflags "-X $module/pkg/utils/buildversion.BuildVersion=$version" \
-    $modules) >"$log" 2>&1 &
+  (set -e; build_all) >"$log" 2>&1 &
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
