@@ -7,7 +7,7 @@ import type { Log } from '../lib/log.ts';
 import type { Parsed } from '../objects/meta.ts';
 import { type Host, parseHost } from '../objects/host.ts';
 import { type Namespace, parseNamespace } from '../objects/namespace.ts';
-import { type Network, parseNetwork } from '../objects/network.ts';
+import { type Network, parseNetworkInForce } from '../objects/network.ts';
 import { type Pod, parsePod } from '../objects/pod.ts';
 import { HOSTS, NAMESPACES, NETWORKS, PODS, type Resource, TENANTS } from '../objects/resources.ts';
 import { parseTenant, type Tenant } from '../objects/tenant.ts';
@@ -76,7 +76,7 @@ export class Observer {
     this.hosts = all(HOSTS, parseHost);
     this.tenants = all(TENANTS, parseTenant);
     this.namespaces = all(NAMESPACES, parseNamespace);
-    this.#networks = all(NETWORKS, parseNetwork);
+    this.#networks = all(NETWORKS, parseNetworkInForce);
     this.#policies = POLICY_KINDS.map(({ resource, parse, optional }) => all(resource, parse, optional));
   }
 

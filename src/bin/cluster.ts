@@ -6,7 +6,7 @@ import { HttpKubeClient } from '../kube/http-client.ts';
 import { systemClock } from '../lib/clock.ts';
 import { ok, type Result } from '../lib/result.ts';
 import { parseHost } from '../objects/host.ts';
-import { parseNetwork } from '../objects/network.ts';
+import { parseNetworkInForce } from '../objects/network.ts';
 import { HOSTS, NETWORKS, TENANTS } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 
@@ -64,7 +64,7 @@ export async function knownPlans(options: ClusterOptions): Promise<Result<Cluste
     });
     const [networks, hosts, tenants] = await Promise.race([asked, late]);
     const network = networks?.items
-      .map(parseNetwork)
+      .map(parseNetworkInForce)
       .find((parsed) => parsed.ok && parsed.value.meta.name === 'default');
     if (network?.ok !== true) return ok(undefined);
     const known = (tenants?.items ?? []).map(parseTenant).flatMap((parsed) => (parsed.ok ? [parsed.value] : []));

@@ -3,7 +3,7 @@ import { identityOf, keyOf } from '../kube/json.ts';
 import { parseHost, type Host } from '../objects/host.ts';
 import { parseHostReport, type HostReport } from '../objects/host-report.ts';
 import { formatFieldErrors, type Parsed } from '../objects/meta.ts';
-import { parseNetwork, type Network } from '../objects/network.ts';
+import { parseNetworkInForce, type Network } from '../objects/network.ts';
 import { apiVersionOf, HOST_REPORTS, HOSTS, NETWORKS, type Resource, TENANTS } from '../objects/resources.ts';
 import { parseTenant, type Tenant } from '../objects/tenant.ts';
 
@@ -56,7 +56,7 @@ export async function readNetwork(client: Pick<KubeClient, 'get'>): Promise<Netw
     if (!isNotFound(error)) throw error;
     throw new Error(`the cluster has no Network ${NETWORK_NAME}: Romana is not installed there`, { cause: error });
   });
-  const network = parseNetwork(json);
+  const network = parseNetworkInForce(json);
   if (network.ok) return network.value;
   throw new Error(`Network ${NETWORK_NAME} can't be read: ${formatFieldErrors(network.error)}`);
 }

@@ -9,7 +9,7 @@ import { parseHostReport, readCondition } from '../objects/host-report.ts';
 import { parseHost } from '../objects/host.ts';
 import { formatFieldErrors } from '../objects/meta.ts';
 import { parseNamespace } from '../objects/namespace.ts';
-import { parseNetwork } from '../objects/network.ts';
+import { parseNetworkInForce } from '../objects/network.ts';
 import { parsePod } from '../objects/pod.ts';
 import {
   DEMO_POLICIES,
@@ -133,7 +133,7 @@ async function readNetworkView(client: KubeClient): Promise<NetworkView | undefi
   const { objects } = await readObjects(client, NETWORKS, (json) => ({ ok: true, value: json }));
   const json = objects.find((item) => identityOf(item).name === NETWORK_NAME);
   if (json === undefined) return undefined;
-  const network = parseNetwork(json);
+  const network = parseNetworkInForce(json);
   const status = Field.root(asRecord(json)?.['status']);
   const left = asRecord(status.value)?.['hostIdsLeft'];
   return {

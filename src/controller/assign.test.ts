@@ -59,6 +59,32 @@ void test('assign refuses another plan while a Host holds the old one, and takes
   assert.deepEqual(hosts(api).get('a')?.ranges, ['10.0.0.0/10']);
 });
 
+for (const [what, change] of [
+  ['other widths, although every host would keep its range', { plans: [{ ...SMALL, tenantBits: 3, segmentBits: 1 }] }],
+  ['another segment label', { segmentLabel: 'role' }],
+] as const) {
+  void test(`assign refuses ${what}, and gives ids by what hosts hold`, async () => {
+    const api = await makeApi({ plans: [SMALL] });
+    await addNode(api, 'n1');
+    await settle(api);
+    await api.patch(NETWORKS, 'default', { spec: change });
+    const { warnings } = await settle(api);
+    assert.match(
+      warnings[0]?.message ?? '',
+      /cannot change while hosts hold them, 10.*:2,2,2,18 by label segment: pods have addresses by them/,
+    );
+    for (const name of ['a', 'b', 'c', 'd']) await addPod(api, name, 'p', { segment: 'x', role: 'y' });
+    await settle(api);
+    assert.deepEqual(new Set([...tenants(api).values()].map(({ id }) => id)), new Set([0, 1, 2, 3]));
+    assert.deepEqual(segments(api, 'a'), { x: 1 });
+    await api.patch(NETWORKS, 'default', { spec: { plans: [SMALL], segmentLabel: 'segment' } });
+    assert.deepEqual(
+      (await settle(api)).warnings.map(({ reason }) => reason).filter((reason) => reason === 'HeldByHosts'),
+      [],
+    );
+  });
+}
+
 void test('assign gives pods their ids while it refuses a plan that hosts do not hold, and lets no host join', async () => {
   const api = await makeApi({ plans: [SMALL] });
   await addNode(api, 'n1');

@@ -1,6 +1,7 @@
 import { countFreeIds } from '../addr/ids.ts';
 import { formatPlan } from '../addr/plan.ts';
-import type { Network } from '../objects/network.ts';
+import type { Host } from '../objects/host.ts';
+import { asksForOther, inForce, type Network, plansText } from '../objects/network.ts';
 import { assignHosts, hostsWithoutNode } from './assign-hosts.ts';
 import { assignTenants } from './assign-tenants.ts';
 import { advanceReleases, confirmedRestore, pendingReleases } from './releases.ts';
@@ -26,7 +27,7 @@ export function assign(state: ClusterState): Assignment {
     // Nothing is given under a plan that can't be; what frees the cluster for another plan still happens.
     return { actions: [...report, ...hostsWithoutNode(state)], warnings: [refused(observed, status)] };
   }
-  const tenants = assignTenants(network, state);
+  const tenants = assignTenants(inForce(network), state);
   const ids = (waiting: number): readonly Action[] => [
     ...tenants.actions,
     ...advanceReleases(state, waiting),
@@ -52,20 +53,27 @@ export function networkStatus(observed: ObservedNetwork, state: ClusterState): N
   const { network, fault } = observed;
   const restored = confirmedRestore(observed, state);
   const releases = pendingReleases(observed, state);
+  const hosts = [...state.hosts.values()].filter(
+    ({ meta: { name } }) => state.nodes.has(name) || state.unreadable.has(name),
+  );
   if (network === undefined) {
     const accepted = { status: 'False', reason: 'Invalid', message: fault } as const;
-    return { hostIdsLeft: 0, reservedHostIds: [], releases, restored, accepted };
+    const held = hosts.length === 0 ? undefined : observed.held;
+    return { hostIdsLeft: 0, reservedHostIds: [], releases, restored, held, accepted };
   }
   const reserved = reservedHostIds(network);
   const range = hostIds(network);
   const hostIdsLeft = countFreeIds(range, { taken: takenHostIds(state), excluded: reserved });
   const usable = countFreeIds(range, { taken: new Set(), excluded: reserved });
+  const refusal = hosts.length === 0 ? undefined : heldOther(network, hosts);
+  const held = hosts.length === 0 ? undefined : (network.held ?? (refusal === undefined ? network : undefined));
   return {
     hostIdsLeft,
     reservedHostIds: reserved.map(formatIdRange),
     releases,
     restored,
-    accepted: heldPlan(network, state) ?? noHostIds(network, usable) ?? allRight(network),
+    held,
+    accepted: refusal ?? noHostIds(network, usable) ?? allRight(network),
   };
 }
 
@@ -75,11 +83,15 @@ function takenHostIds(state: ClusterState): ReadonlySet<number> {
   return taken;
 }
 
-function heldPlan(network: Network, state: ClusterState): NetworkStatus['accepted'] | undefined {
-  const hosts = [...state.hosts.values()].filter(
-    ({ meta: { name } }) => state.nodes.has(name) || state.unreadable.has(name),
-  );
-  const message = heldByHosts(network, hosts);
+/** Why the Network's spec is refused, when hosts hold something else. */
+function heldOther(network: Network, hosts: readonly Host[]): NetworkStatus['accepted'] | undefined {
+  const { held } = network;
+  const changed =
+    held === undefined || !asksForOther(network, held)
+      ? undefined
+      : `the address plan and the segment label cannot change while hosts hold them, ${plansText(held.plans)} by ` +
+        `label ${held.segmentLabel}: pods have addresses by them; put them back, or remove all nodes first`;
+  const message = heldByHosts(network, hosts) ?? changed;
   return message === undefined ? undefined : { status: 'False', reason: 'HeldByHosts', message };
 }
 

@@ -1,6 +1,7 @@
+import { formatPlan } from '../addr/plan.ts';
 import { isJsonObject } from '../objects/field.ts';
 import { formatFieldErrors, type Meta, type Parsed } from '../objects/meta.ts';
-import { parseNetwork, type Network } from '../objects/network.ts';
+import { type Held, type Network, parseNetwork } from '../objects/network.ts';
 import { ok } from '../lib/result.ts';
 
 /** What the one condition of a Network says. */
@@ -18,6 +19,8 @@ export interface NetworkStatus {
   readonly reservedHostIds: readonly string[];
   /** What agents are asked to acknowledge (objects/release.ts). */
   readonly releases: readonly string[];
+  /** What hosts have addresses by; undefined while there is none. */
+  readonly held: Held | undefined;
   /** The last mark of a restored backup that every agent has acknowledged; '' when there was none. */
   readonly restored: string;
   readonly accepted: PlanCondition;
@@ -29,6 +32,8 @@ export interface ObservedNetwork {
   /** Undefined when `fault` says why it can't be read. */
   readonly network: Network | undefined;
   readonly fault: string;
+  /** What its status says that hosts hold. */
+  readonly held: Held | undefined;
   /** Canonical text of the status as stored, to compare with `networkStatusText`. */
   readonly statusText: string;
   /** The stored `restored`. */
@@ -41,25 +46,33 @@ export interface ObservedNetwork {
 export function parseObservedNetwork(json: unknown): Parsed<ObservedNetwork> {
   const stored = readStored(isJsonObject(json) ? json['status'] : undefined);
   const parsed = parseNetwork(json);
-  if (parsed.ok) return ok({ meta: parsed.value.meta, network: parsed.value, fault: '', ...stored });
+  if (parsed.ok)
+    return ok({ meta: parsed.value.meta, network: parsed.value, fault: '', held: parsed.value.held, ...stored });
   // The metadata alone, with the built-in defaults for the rest.
   const bare = isJsonObject(json) ? parseNetwork({ ...json, spec: {} }) : parsed;
   if (!bare.ok) return parsed;
-  return ok({ meta: bare.value.meta, network: undefined, fault: formatFieldErrors(parsed.error), ...stored });
+  const { meta, held } = bare.value;
+  return ok({ meta, network: undefined, fault: formatFieldErrors(parsed.error), held, ...stored });
 }
 
 /** The same text for a status that says the same, whenever it was written. */
 export function networkStatusText(status: NetworkStatus): string {
   const { hostIdsLeft, reservedHostIds, releases, restored, accepted } = status;
   const { status: state, reason, message } = accepted;
-  return JSON.stringify([hostIdsLeft, reservedHostIds, releases, restored, state, reason, message]);
+  return JSON.stringify([hostIdsLeft, reservedHostIds, releases, restored, heldOf(status), state, reason, message]);
 }
 
 /** The status as an object for the API; `now` is RFC 3339. */
 export function networkStatusToJson(status: NetworkStatus, since: ObservedNetwork['since'], now: string): object {
-  const { accepted, ...rest } = status;
+  const { accepted, held: _held, ...rest } = status;
   const lastTransitionTime = since?.status === accepted.status ? since.time : now;
-  return { ...rest, conditions: [{ type: 'PlanAccepted', ...accepted, lastTransitionTime }] };
+  // A null takes a field away (RFC 7396).
+  return { ...rest, held: heldOf(status), conditions: [{ type: 'PlanAccepted', ...accepted, lastTransitionTime }] };
+}
+
+/** As the API has it. */
+function heldOf({ held }: NetworkStatus): object | null {
+  return held === undefined ? null : { plans: held.plans.map(formatPlan), segmentLabel: held.segmentLabel };
 }
 
 function readStored(status: unknown): Pick<ObservedNetwork, 'statusText' | 'restored' | 'since'> {
@@ -68,10 +81,10 @@ function readStored(status: unknown): Pick<ObservedNetwork, 'statusText' | 'rest
   const conditions: readonly unknown[] = Array.isArray(status['conditions']) ? status['conditions'] : [];
   const accepted = conditions.find((item) => isJsonObject(item) && item['type'] === 'PlanAccepted');
   if (!isJsonObject(accepted)) return nothing;
-  const { hostIdsLeft, reservedHostIds = [], releases = [], restored = '' } = status;
+  const { hostIdsLeft, reservedHostIds = [], releases = [], restored = '', held = null } = status;
   const { status: state, reason, message, lastTransitionTime } = accepted;
   return {
-    statusText: JSON.stringify([hostIdsLeft, reservedHostIds, releases, restored, state, reason, message]),
+    statusText: JSON.stringify([hostIdsLeft, reservedHostIds, releases, restored, held, state, reason, message]),
     restored: typeof restored === 'string' ? restored : '',
     since: { status: String(state), time: String(lastTransitionTime) },
   };

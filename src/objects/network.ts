@@ -1,6 +1,7 @@
 import { parseCidr, type Cidr } from '../addr/cidr.ts';
-import { DEFAULT_PLANS, makePlan, type Plan } from '../addr/plan.ts';
-import type { Field, JsonObject } from './field.ts';
+import { DEFAULT_PLANS, formatPlan, makePlan, parsePlan, type Plan } from '../addr/plan.ts';
+import { ok } from '../lib/result.ts';
+import { Field, type JsonObject } from './field.ts';
 import { labelKeyFault } from './label-syntax.ts';
 import { parseObject, type Meta, type Parsed } from './meta.ts';
 
@@ -23,8 +24,16 @@ export interface Network {
     /** Destinations that see pods' own addresses, beside pods and nodes. */
     readonly excludeCIDRs: readonly Cidr[];
   };
+  /** What hosts have addresses by; absent while there is none. */
+  readonly held?: Held;
   /** Names of releases of ids (objects/release.ts) that every agent is asked to acknowledge. */
   readonly releases: readonly string[];
+}
+
+/** What cannot change while there are hosts, since their pods have addresses by it. */
+export interface Held {
+  readonly plans: readonly Plan[];
+  readonly segmentLabel: string;
 }
 
 function readPlan(field: Field): Plan | undefined {
@@ -64,6 +73,15 @@ function readCidrs(field: Field): readonly Cidr[] {
   return field.list((item) => item.parsed(parseCidr));
 }
 
+/** What nobody but a controller writes, and what is not as it writes it is as if it were not there. */
+function readHeld(status: Field): Pick<Network, 'held'> {
+  const held = Field.root(status.get('held').value);
+  if (held.absent) return {};
+  const plans = held.get('plans').list((item) => item.parsed(parsePlan));
+  const segmentLabel = held.get('segmentLabel').string();
+  return held.errors.length > 0 || plans.length === 0 ? {} : { held: { plans, segmentLabel } };
+}
+
 /** Parses a romana.io/v1 Network. What is missing has the default that deploy/crds gives it. */
 export function parseNetwork(json: unknown): Parsed<Network> {
   return parseObject(json, { apiVersion: 'romana.io/v1', kind: 'Network' }, { nulls: 'error' }, (object, meta) => {
@@ -79,12 +97,34 @@ export function parseNetwork(json: unknown): Parsed<Network> {
         enabled: masquerade.get('enabled').boolean(true),
         excludeCIDRs: readCidrs(masquerade.get('excludeCIDRs')),
       },
+      ...readHeld(object.get('status')),
       releases: object
         .get('status')
         .get('releases')
         .list((item) => item.string()),
     };
   });
+}
+
+/** Parses a Network as it is in force: what hosts hold stays, whatever its spec has been changed to. */
+export function parseNetworkInForce(json: unknown): Parsed<Network> {
+  const parsed = parseNetwork(json);
+  return parsed.ok ? ok(inForce(parsed.value)) : parsed;
+}
+
+/** The Network with what hosts hold. */
+export function inForce(network: Network): Network {
+  return network.held === undefined ? network : { ...network, ...network.held };
+}
+
+/** Whether the Network asks for something else than hosts hold. */
+export function asksForOther({ plans, segmentLabel }: Held, held: Held): boolean {
+  return segmentLabel !== held.segmentLabel || plansText(plans) !== plansText(held.plans);
+}
+
+/** The plans as one text, whatever their order. */
+export function plansText(plans: readonly Plan[]): string {
+  return plans.map(formatPlan).sort().join(' and ');
 }
 
 /** The Network as an object for the API, everything in spec spelled out; of its metadata only the name. */

@@ -8,7 +8,7 @@ import { parseDemoPolicy } from '../../src/objects/demo-policy.ts';
 import { parseHost } from '../../src/objects/host.ts';
 import type { Meta, Parsed } from '../../src/objects/meta.ts';
 import { parseNamespace } from '../../src/objects/namespace.ts';
-import { parseNetwork } from '../../src/objects/network.ts';
+import { parseNetworkInForce } from '../../src/objects/network.ts';
 import { type Pod, parsePod } from '../../src/objects/pod.ts';
 import {
   DEMO_POLICIES,
@@ -46,7 +46,7 @@ export async function readCluster(client: KubeClient): Promise<Cluster> {
     return (await client.list(resource)).items.map((item) => unwrap(parse(item)));
   }
   const [networks, hosts, tenants, namespaces, policies, pods] = await Promise.all([
-    read(NETWORKS, parseNetwork),
+    read(NETWORKS, parseNetworkInForce),
     read(HOSTS, parseHost),
     read(TENANTS, parseTenant),
     read(NAMESPACES, parseNamespace),

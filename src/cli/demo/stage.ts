@@ -4,7 +4,7 @@ import { type KubeClient, isConflict, isNotFound } from '../../kube/client.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { unwrap } from '../../lib/result.ts';
 import { type Host, parseHost } from '../../objects/host.ts';
-import { type Network, parseNetwork } from '../../objects/network.ts';
+import { type Network, parseNetworkInForce } from '../../objects/network.ts';
 import { type Node, parseNode } from '../../objects/node.ts';
 import { type Pod, parsePod } from '../../objects/pod.ts';
 import { HOSTS, NAMESPACES, NETWORKS, NODES, PODS, type Resource, TENANTS } from '../../objects/resources.ts';
@@ -74,7 +74,7 @@ export class Stage {
 
   /** The cluster's Network and Hosts; throws when Romana is not installed there. */
   async survey(): Promise<{ network: Network; hosts: ReadonlyMap<string, Host> }> {
-    const network = unwrap(parseNetwork(await this.client.get(NETWORKS, 'default')));
+    const network = unwrap(parseNetworkInForce(await this.client.get(NETWORKS, 'default')));
     const hosts = (await this.client.list(HOSTS)).items.map((item) => unwrap(parseHost(item)));
     return { network, hosts: new Map(hosts.map((host) => [host.meta.name, host])) };
   }

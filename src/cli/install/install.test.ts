@@ -172,9 +172,17 @@ const host = { id: 1, ranges: ['10.1.0.0/16'] };
 for (const [what, words, said] of [
   ['a reserved CIDR that a host has', { reservedCIDRs: ['10.1.4.0/24'] }, /host n1 has id 1, and its pods have/],
   ['another plan', { plans: ['172.16.0.0/12:4,4,4,8'] }, /plan cannot change while hosts hold it: host n1 \(id 1\)/],
-  ['other widths', { plans: ['10.0.0.0/8:8,6,2,8'] }, /plan cannot change from 10.*8,4,4,8 to 10.*8,6,2,8 while/],
+  [
+    'other widths',
+    { plans: ['10.0.0.0/8:8,6,2,8'] },
+    /segment label cannot change from 10.*8,4,4,8 by label segment to 10.*8,6,2,8 by label segment while/,
+  ],
   ['another family', { families: '4,6' }, /plan cannot change while hosts hold it/],
-  ['another segment label', { segmentLabel: 'role' }, /segment label cannot change from segment to role/],
+  [
+    'another segment label',
+    { segmentLabel: 'role' },
+    /cannot change from .* by label segment to .* by label role while/,
+  ],
 ] as const) {
   test(`installCommand refuses ${what} while there are hosts, and prints nothing`, async () => {
     const client = await romanaCluster(before, host);

@@ -1,9 +1,8 @@
 import { stringify } from 'yaml';
-import { formatPlan } from '../../addr/plan.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Result } from '../../lib/result.ts';
 import { heldByHosts } from '../../objects/id-space.ts';
-import { type Network, networkToJson } from '../../objects/network.ts';
+import { asksForOther, type Network, networkToJson, plansText } from '../../objects/network.ts';
 import { describeCapacity, hostIdsLeft } from './capacity.ts';
 import type { DeployManifests } from './deploy-manifests.ts';
 import { installObjects, type PullPolicy } from './install-objects.ts';
@@ -133,18 +132,10 @@ function refusal(network: Network, site: Site | undefined): string | undefined {
 
 /** What of a Network cannot change while pods have addresses by it, although every host would keep its range. */
 function otherNetwork(network: Network, before: Network | undefined): string | undefined {
-  if (before === undefined) return undefined;
-  const change =
-    plansText(network) !== plansText(before)
-      ? `the address plan cannot change from ${plansText(before)} to ${plansText(network)}`
-      : network.segmentLabel !== before.segmentLabel
-        ? `the segment label cannot change from ${before.segmentLabel} to ${network.segmentLabel}`
-        : undefined;
-  return change === undefined
-    ? undefined
-    : `${change} while there are hosts: pods have addresses by it; remove all nodes first`;
-}
-
-function plansText({ plans }: Network): string {
-  return plans.map(formatPlan).join(' and ');
+  if (before === undefined || !asksForOther(network, before)) return undefined;
+  const [from, to] = [before, network].map(({ plans, segmentLabel }) => `${plansText(plans)} by label ${segmentLabel}`);
+  return (
+    `the address plan and the segment label cannot change from ${from} to ${to} while there are hosts: pods have ` +
+    'addresses by them; remove all nodes first'
+  );
 }
