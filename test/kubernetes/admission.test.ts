@@ -57,7 +57,7 @@ async function tokenOf(account: string, boundObjectRef?: object): Promise<string
   const request = {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
-    spec: { ...(boundObjectRef === undefined ? {} : { boundObjectRef }) },
+    spec: { boundObjectRef },
   };
   const answer = await admin.raw('POST', `${ACCOUNTS}/${account}/token`, request);
   return (answer as { status: { token: string } }).status.token;
@@ -133,9 +133,10 @@ test('an agent ties its report to nothing', { skip }, async () => {
   }
 });
 
+const create = (object: object): Promise<string> => refusal(() => agent.create(EVENTS, object, 'default'));
+
 test('an agent speaks in events for itself, about its own node and policies', { skip }, async () => {
   const own = { kind: 'Host', name: 'n1' };
-  const create = (object: object): Promise<string> => refusal(() => agent.create(EVENTS, object, 'default'));
   assert.match(await create(event({ kind: 'Host', name: 'n2' }, 'n1')), /writes events of its own Host and Node/);
   assert.match(await create(event({ kind: 'Pod', name: 'p' }, 'n1')), /writes events of its own Host and Node/);
   assert.match(await create(event(own, 'n2')), /only events of its own, with source romana-agent on that node/);

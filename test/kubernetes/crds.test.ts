@@ -46,15 +46,17 @@ after(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
+function complain(fields: object, message?: string): void {
+  const { err } = fields as { err?: Error };
+  complaints.push(`${message} ${err?.message ?? ''}`);
+}
+
 /** A controller as its pod runs it: with the token of its account. */
 async function startController(): Promise<{ stop(): Promise<void> }> {
   const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
   const answer = await admin.raw('POST', `${ACCOUNTS}/romana-controller/token`, request);
   const client = server.client((answer as { status: { token: string } }).status.token);
   const abort = new AbortController();
-  const complain = (fields: object, message?: string): void => {
-    complaints.push(`${message} ${String((fields as { err?: unknown }).err ?? '')}`);
-  };
   const log: Log = { debug: complain, info() {}, warn: complain, error: complain };
   const clock = systemClock;
   const lease = { namespace: 'romana-system', name: 'romana-controller' };
@@ -108,9 +110,10 @@ const isGone = (resource: Resource, name: string): Promise<unknown> =>
     { everyMs: 50 },
   );
 
+const create = (spec: object): Promise<string> =>
+  refusal(() => admin.create(NETWORKS, { ...typeOf(NETWORKS), metadata: { name: 'other' }, spec }));
+
 test('the API server refuses Networks that cannot be, with the reason', { skip }, async () => {
-  const create = (spec: object): Promise<string> =>
-    refusal(() => admin.create(NETWORKS, { ...typeOf(NETWORKS), metadata: { name: 'other' }, spec }));
   assert.match(
     await create({ plans: [{ ...PLAN4, endpointBits: 9 }] }),
     /plan 10\.0\.0\.0\/8: the bits of its prefix, hosts, .* do not add up to the 32 of an IPv4 address/,
@@ -123,18 +126,19 @@ test('the API server refuses Networks that cannot be, with the reason', { skip }
   assert.match(await create({ segmentLabel: 'a b' }), /spec\.segmentLabel/);
 });
 
+const claim = (name: string, kind: string, id: number): object => ({
+  ...typeOf(ID_CLAIMS),
+  metadata: { name },
+  spec: { kind, id, holder: { name: 'x', uid: '' } },
+});
+const createClaim = (...words: Parameters<typeof claim>): Promise<string> =>
+  refusal(() => admin.create(ID_CLAIMS, claim(...words)));
+
 test("an IdClaim is of the id in its name, and stays its holder's", { skip }, async () => {
-  const claim = (name: string, kind: string, id: number): object => ({
-    ...typeOf(ID_CLAIMS),
-    metadata: { name },
-    spec: { kind, id, holder: { name: 'x', uid: '' } },
-  });
-  const create = (...words: Parameters<typeof claim>): Promise<string> =>
-    refusal(() => admin.create(ID_CLAIMS, claim(...words)));
-  assert.match(await create('host-5', 'Host', 6), /the name of a claim ends with its number/);
-  assert.match(await create('host-5', 'Tenant', 5), /the name of a claim begins with what its number is of/);
-  assert.match(await create('tenant-0', 'Tenant', 0), /tenant id 0 is the shared pool/);
-  assert.match(await create('host-05', 'Host', 5), /metadata\.name/);
+  assert.match(await createClaim('host-5', 'Host', 6), /the name of a claim ends with its number/);
+  assert.match(await createClaim('host-5', 'Tenant', 5), /the name of a claim begins with what its number is of/);
+  assert.match(await createClaim('tenant-0', 'Tenant', 0), /tenant id 0 is the shared pool/);
+  assert.match(await createClaim('host-05', 'Host', 5), /metadata\.name/);
   await admin.create(ID_CLAIMS, claim('host-77', 'Host', 77));
   const said = /an id that is claimed stays its holder's/;
   assert.match(await refusal(() => admin.patch(ID_CLAIMS, 'host-77', { spec: { holder: { name: 'y' } } })), said);

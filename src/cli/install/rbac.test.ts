@@ -82,7 +82,7 @@ const MAY = {
 
 interface Named {
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Record<string, string> };
 }
 
 interface Role extends Named {
@@ -100,8 +100,16 @@ interface Binding extends Named {
 }
 
 const { base } = await readDeployManifests(fileURLToPath(new URL('../../../deploy', import.meta.url)));
-const ofKind = <T extends Named>(...kinds: readonly string[]): readonly T[] =>
-  (base as unknown as readonly T[]).filter(({ kind }) => kinds.includes(kind));
+const ofKind = (...kinds: readonly string[]): readonly (Role & Binding)[] =>
+  (base as unknown as readonly (Role & Binding)[]).filter(({ kind }) => kinds.includes(kind));
+
+/** What the ClusterRoles grant that are aggregated to one of Kubernetes' own. */
+function granted(to: string): readonly string[] {
+  return ofKind('ClusterRole')
+    .filter(({ metadata: { labels } }) => labels?.[`rbac.authorization.k8s.io/aggregate-to-${to}`] === 'true')
+    .flatMap(permissions)
+    .sort();
+}
 
 function permissions({ metadata, rules }: Role): readonly string[] {
   const where = metadata.namespace === undefined ? '' : ` in ${metadata.namespace}`;
@@ -118,11 +126,11 @@ function permissions({ metadata, rules }: Role): readonly string[] {
 
 for (const [account, may] of Object.entries(MAY)) {
   test(`${account} may do what it does, and nothing else`, () => {
-    const bound = ofKind<Binding>('ClusterRoleBinding', 'RoleBinding').filter(({ subjects }) =>
+    const bound = ofKind('ClusterRoleBinding', 'RoleBinding').filter(({ subjects }) =>
       subjects.some(({ name }) => name === account),
     );
     const roles = bound.map(({ roleRef, metadata: { namespace } }) => {
-      const role = ofKind<Role>(roleRef.kind).find(({ metadata }) => metadata.name === roleRef.name);
+      const role = ofKind(roleRef.kind).find(({ metadata }) => metadata.name === roleRef.name);
       assert.equal(role?.metadata.namespace, namespace);
       return role;
     });
@@ -131,13 +139,13 @@ for (const [account, may] of Object.entries(MAY)) {
 }
 
 test('every binding is of one of the two accounts in romana-system, and nothing is granted by a pattern', () => {
-  for (const { subjects } of ofKind<Binding>('ClusterRoleBinding', 'RoleBinding')) {
+  for (const { subjects } of ofKind('ClusterRoleBinding', 'RoleBinding')) {
     assert.deepEqual(
       subjects.map(({ kind, name, namespace }) => [kind, name in MAY, namespace]),
       [['ServiceAccount', true, 'romana-system']],
     );
   }
-  const all = ofKind<Role>('ClusterRole', 'Role').flatMap(permissions);
+  const all = ofKind('ClusterRole', 'Role').flatMap(permissions);
   assert.deepEqual(
     all.filter((permission) => permission.includes('*')),
     [],
@@ -145,11 +153,6 @@ test('every binding is of one of the two accounts in romana-system, and nothing 
 });
 
 test('policies of the demo are in the roles view, edit and admin; what Romana keeps for itself can be read in all', () => {
-  const granted = (to: string): readonly string[] =>
-    ofKind<Role & { metadata: { labels?: Record<string, string> } }>('ClusterRole')
-      .filter(({ metadata: { labels } }) => labels?.[`rbac.authorization.k8s.io/aggregate-to-${to}`] === 'true')
-      .flatMap(permissions)
-      .sort();
   const kinds = ['hostreports', 'hosts', 'idclaims', 'networks', 'tenants'].map((kind) => `${kind}.romana.io`);
   const read = ['get', 'list', 'watch'].flatMap((verb) =>
     [...kinds, 'networkpolicys.demo.romana.io'].map((kind) => `${verb} ${kind}`),
