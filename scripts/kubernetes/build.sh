@@ -2,9 +2,10 @@
 # build.sh [DIR] [e2e] [conformance]: puts the programs and images of a real Kubernetes into DIR, built from their Go
 # modules and from Debian's packages. What is there in the right version is kept. DIR is by default
 # $ROMANA_KUBERNETES_PROGRAMS, else ~/.cache/romana/kubernetes.
-#   e2e          adds the upstream end-to-end tests (bin/e2e.test)
+#   e2e          adds the upstream end-to-end tests (bin/e2e.test) and what runs them side by side (bin/ginkgo)
 #   conformance  adds the upstream tests of ClusterNetworkPolicy (bin/network-policy-api-conformance.test)
 # An item is put there when it is whole, so a build may be interrupted; a second one waits for the first.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/go.sh"
@@ -54,7 +55,10 @@ images/tools.tar 1 tools_image
 images/agnhost.tar $AGNHOST agnhost_image
 images/nginx.tar 1 nginx_image
 LIST
-  if [ -n "$e2e" ]; then echo "bin/e2e.test $KUBERNETES kubernetes_program test/e2e test"; fi
+  if [ -n "$e2e" ]; then
+    echo "bin/e2e.test $KUBERNETES kubernetes_program test/e2e test"
+    echo "bin/ginkgo $KUBERNETES ginkgo_program"
+  fi
   if [ -n "$conformance" ]; then
     echo "bin/network-policy-api-conformance.test $NETWORK_POLICY_API network_policy_api_conformance"
   fi
@@ -67,6 +71,10 @@ kubernetes_program() { # OUT PACKAGE [test]
   done
   go_work_module k8s.io/kubernetes $KUBERNETES
   "go_build${3:+_$3}" "$1" "k8s.io/kubernetes/$2" "$flags"
+}
+ginkgo_program() { # OUT: in the version that the end-to-end tests are written with
+  go_work_module k8s.io/kubernetes $KUBERNETES
+  go_build "$1" github.com/onsi/ginkgo/v2/ginkgo
 }
 etcd_program() { # OUT
   go_work_module go.etcd.io/etcd/server/v3 $ETCD
@@ -89,7 +97,7 @@ network_policy_api_conformance() { # OUT
 
 say() { printf '%s\n' "build: $*"; }
 fail() { say "$*" >&2; exit 1; }
-usage() { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
 
 apt_get() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"; }
 
