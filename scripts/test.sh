@@ -14,7 +14,7 @@ sh scripts/setup.sh
 [ -n "${1-}" ] || sh scripts/cni-plugins-go.sh "$PWD/.cache" > /dev/null
 if [ "$(id -u)" = 0 ]; then as_root=env; else as_root="sudo env"; fi
 case ${1-} in
-  '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'scripts/kubernetes/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/fuzz/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
+  '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'scripts/kubernetes/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/fuzz/*.test.ts' 'test/policy-cases/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
   long) set -- 'test/long/*.test.ts' ;;
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
   image) set -- 'test/image/*.test.ts' ;;
