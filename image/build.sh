@@ -48,6 +48,8 @@ created=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 # 1. Debian's (or Ubuntu's) libraries, from where this machine has its own packages: what Node is linked with, nftables'
 # library, and the numbers of protocols that it looks up. Of the packages only what programs read and what licences ask for.
 distribution=$(. /etc/os-release && echo "$ID")
+suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+[ -n "$(apt-get indextargets 'Identifier: Packages')" ] || $as_root apt-get -qq update
 apt-get indextargets --format \
   "\$(ORIGIN) deb [signed-by=/usr/share/keyrings/$distribution-archive-keyring.gpg] \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" \
   'Identifier: Packages' | sed -n "s/^$distribution //Ip" | sort -u >"$work/sources.list"
@@ -63,11 +65,16 @@ HOOK
 chmod 755 "$work/note-packages"
 say "unpacks libraries of $distribution ($architecture)"
 $as_root mmdebstrap --quiet --variant=extract --include=libnftables1,libstdc++6,libatomic1,base-files,netbase \
-  --extract-hook="$work/note-packages" '' - "$work/sources.list" >"$work/debian.tar"
-mkdir -p "$root"
-tar -x -C "$root" -f "$work/debian.tar" --no-same-owner --wildcards --exclude='*/gconv' --exclude='*/audit' \
-  './lib*' './usr/lib*' './etc/os-release' './etc/protocols' './etc/services' './var/lib/dpkg/status.d/*' \
-  './usr/share/doc/*/copyright' './usr/share/common-licenses'
+  --extract-hook="$work/note-packages" "$suite" - "$work/sources.list" >"$work/debian.tar"
+mkdir -p "$root" "$work/debian"
+tar -x -C "$work/debian" -f "$work/debian.tar" --no-same-owner --exclude=./dev
+(
+  cd "$work/debian"
+  rm -rf usr/lib/*/gconv lib/*/gconv usr/share/doc/*awk var/lib/dpkg/status.d/*awk # awk: base-files asks for one
+  find usr/share/doc -type f ! -name copyright -delete
+  cp -a --parents lib* usr/lib* etc/os-release etc/protocols etc/services var/lib/dpkg/status.d usr/share/doc \
+    usr/share/common-licenses "$root"
+)
 for folder in "$root"/lib*; do # merged into /usr, as in every Debian
   name=$(basename "$folder")
   [ -L "$folder" ] && continue
