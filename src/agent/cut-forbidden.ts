@@ -1,7 +1,7 @@
 import type { Address } from '../addr/address.ts';
 import type { Conntrack } from '../kernel/conntrack.ts';
 import type { Log } from '../lib/log.ts';
-import { REVOKED_MARK } from '../plan/forward.ts';
+import { REVOKED_MARK } from '../plan/revoked-mark.ts';
 import { identityIndex } from '../plan/identity.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
 import type { AgentMetrics } from './metrics.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { Address } from '../addr/address.ts';
 import type { ConntrackEntry } from '../kernel/conntrack.ts';
-import { REVOKED_MARK } from '../plan/forward.ts';
+import { REVOKED_MARK } from '../plan/revoked-mark.ts';
 import { identityIndex } from '../plan/identity.ts';
 import { type Fixture, pol1, snapshotOf, TENANTS } from '../plan/snapshot-fixture.ts';
 import { findRevocations, type Revocation } from './revocation.ts';

@@ -1,6 +1,6 @@
 import type { Address } from '../addr/address.ts';
 import type { ConntrackEntry } from '../kernel/conntrack.ts';
-import { REVOKED_MARK } from '../plan/forward.ts';
+import { REVOKED_MARK } from '../plan/revoked-mark.ts';
 import { evaluate, type Port, type World } from '../policy/evaluate.ts';
 import type { Party } from '../policy/party.ts';
 

@@ -38,12 +38,12 @@ test('plan leaves a pod alone that no policy selects and no namespace isolates',
     excerpt(desired, /^(in|eg)/),
     `map egress4 {
 	type ipv4_addr : verdict
-	comment "pods isolated for egress"
+	comment "pods that policies select for egress"
 }
 
 map ingress4 {
 	type ipv4_addr : verdict
-	comment "pods isolated for ingress"
+	comment "pods that policies select for ingress"
 }
 `,
   );
@@ -55,7 +55,7 @@ test('plan drops what goes to an isolated pod without a policy', () => {
     excerpt(desired, /^in/),
     `map ingress4 {
 	type ipv4_addr : verdict
-	comment "pods isolated for ingress"
+	comment "pods that policies select for ingress"
 	elements = { 10.1.18.3 : jump in-isolated }
 }
 

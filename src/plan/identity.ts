@@ -6,8 +6,8 @@ import type { Decoded, Plan } from '../addr/plan.ts';
 import type { Host } from '../objects/host.ts';
 import type { Party } from '../policy/party.ts';
 import { type HeldRange, hostRanges } from './host-ranges.ts';
-import { knownPods } from './known-pods.ts';
-import type { KnownPod, KnownPods } from './known-pods.ts';
+import { knownPods, partyOfPod } from './known-pods.ts';
+import type { KnownPods } from './known-pods.ts';
 import type { Snapshot } from './snapshot.ts';
 import { Tenancy } from './tenancy.ts';
 
@@ -67,16 +67,14 @@ class Index implements IdentityIndex {
 
   #find(address: Address): Party {
     const known = this.#known.byAddress.get(address);
-    if (known !== undefined) return this.#podParty(known.pod, address);
+    if (known !== undefined) return partyOfPod(known.pod, address, this.#nodeOf(address));
     const node = this.#hostByAddress.get(address);
     if (node !== undefined) return { kind: 'host', name: node.meta.name, labels: node.labels, addresses: [address] };
     return this.#byBits(address);
   }
 
-  #podParty(pod: KnownPod, address: Address): Party {
-    const { namespace, name, labels, known, ports } = pod;
-    const node = this.#hostOf(address, this.#fieldsOf(address))?.meta.name ?? '';
-    return { kind: 'pod', namespace, name, node, labels, known, addresses: [address], ports };
+  #nodeOf(address: Address): string {
+    return this.#hostOf(address, this.#fieldsOf(address))?.meta.name ?? '';
   }
 
   #byBits(address: Address): Party {

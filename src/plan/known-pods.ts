@@ -9,6 +9,7 @@ import { configHash, podFinished } from '../objects/pod.ts';
 import type { ContainerPort, Pod } from '../objects/pod.ts';
 import { matchesPartly } from '../objects/selector.ts';
 import type { LabelSelector } from '../objects/selector.ts';
+import type { PodParty } from '../policy/party.ts';
 import type { Lease, Snapshot } from './snapshot.ts';
 import { isInSlot } from './tenancy.ts';
 import type { Slot, Tenancy } from './tenancy.ts';
@@ -56,6 +57,11 @@ export interface KnownPods {
 /** Whether `pod` meets `selector` for certain. */
 export function podMatches(pod: KnownPod, selector: LabelSelector, segmentLabel: string): boolean {
   return matchesPartly(selector, pod.labels, (key) => pod.known === 'all' || key === segmentLabel) === 'yes';
+}
+
+/** A known pod by one of its addresses, for the oracle. */
+export function partyOfPod({ namespace, name, labels, known, ports }: KnownPod, address: Address, node = ''): PodParty {
+  return { kind: 'pod', namespace, name, node, labels, known, addresses: [address], ports };
 }
 
 /** Collects what the snapshot knows of single pods. Where two claim one address, the live and newer one has it (R7). */

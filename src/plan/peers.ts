@@ -1,10 +1,10 @@
 import type { Address, Family } from '../addr/address.ts';
 import type { Plan } from '../addr/plan.ts';
-import { formatSelector, matches } from '../objects/selector.ts';
+import { EVERYTHING, formatSelector, matches } from '../objects/selector.ts';
 import type { LabelSelector } from '../objects/selector.ts';
-import { inBlock } from '../policy/match.ts';
+import { matchesPeers } from '../policy/match.ts';
 import type { Peer, PodSelection, Protocol } from '../policy/model.ts';
-import { podMatches } from './known-pods.ts';
+import { partyOfPod, podMatches } from './known-pods.ts';
 import type { KnownAddress, KnownPods } from './known-pods.ts';
 import { selectsNamespace } from './selects-namespace.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -35,6 +35,17 @@ export interface CompiledPeers {
   readonly watches: readonly PeerWatch[];
 }
 
+type PodPeer = Extract<Peer, { kind: 'pods' }>;
+
+/** Whom to find: the parties that peers mean for certain, or also those that they only may mean. */
+export type Wanted = 'certain' | 'possible';
+
+/** All pods, as a peer. */
+export const EVERY_POD: PodPeer = {
+  kind: 'pods',
+  selection: { namespaces: { kind: 'selector', selector: EVERYTHING }, pods: EVERYTHING },
+};
+
 interface Masks {
   readonly tenants: Address[];
   readonly segments: Address[];
@@ -47,6 +58,7 @@ export class PeerCompiler {
   readonly #known: KnownPods;
   readonly #compiled = new Map<string, CompiledPeers>();
   readonly #bySelection = new Map<PodSelection, CompiledPeers>();
+  #ofPool: readonly PeerWatch[] | undefined;
 
   constructor(snapshot: Snapshot, tenancy: Tenancy, known: KnownPods) {
     this.#snapshot = snapshot;
@@ -71,37 +83,63 @@ export class PeerCompiler {
     return hosts.flatMap(({ addresses }) => addresses);
   }
 
-  /** Where pods of `peers` have a container port of this name: `address . protocol . port`, and what to watch. */
+  /**
+   * Where pods of `peers` have a container port of this name: `address . protocol . port`, and what to watch.
+   *
+   * @param wanted `possible`: pods too of which it is not known whether they are meant.
+   */
   namedPorts(
     peers: readonly Peer[] | 'any',
-    port: { name: string; protocol: Protocol },
+    port: { readonly name: string; readonly protocol: Protocol },
+    wanted: Wanted = 'certain',
   ): { readonly elements: ReadonlyMap<Family, readonly string[]>; readonly watches: readonly PeerWatch[] } {
+    const { network, namespaces } = this.#snapshot;
+    const world = { segmentLabel: network.segmentLabel, namespaces };
     const elements = new Map<Family, string[]>();
     for (const { pod, address, family } of this.#known.byAddress.values()) {
       const numbers = pod.ports.filter((p) => p.name === port.name && p.protocol === port.protocol);
-      if (numbers.length === 0 || (peers !== 'any' && !peers.some((peer) => this.#names(peer, { pod, address }))))
-        continue;
+      if (numbers.length === 0) continue;
+      const { answer } = matchesPeers(world, peers, partyOfPod(pod, address));
+      if (answer === 'no' || (answer === 'unknown' && wanted === 'certain')) continue;
       const list = elements.get(family) ?? [];
       for (const p of numbers) list.push(`${address} . ${p.protocol.toLowerCase()} . ${p.port}`);
       elements.set(family, list);
     }
-    const watches =
-      peers === 'any'
-        ? [{ namespace: '', selector: '' }]
-        : peers.flatMap((peer) =>
-            peer.kind === 'pods' ? watchesOf(peer.selection, peer.selection.pods) : [{ namespace: '', selector: '' }],
-          );
+    const watches = (peers === 'any' ? [EVERY_POD] : peers).flatMap((peer): readonly PeerWatch[] => {
+      if (peer.kind === 'nodes') return [];
+      if (peer.kind === 'cidrs') return [{ namespace: '', selector: '' }];
+      return wanted === 'certain' ? watchesOf(peer.selection, peer.selection.pods) : this.#watchesOfAll(peer.selection);
+    });
     return { elements, watches };
   }
 
-  #names(peer: Peer, { pod, address }: Pick<KnownAddress, 'pod' | 'address'>): boolean {
-    if (peer.kind === 'cidrs') return peer.blocks.some((block) => inBlock(block, address));
-    if (peer.kind === 'nodes') return false; // a pod is no Node
-    const { namespaces, pods } = peer.selection;
-    return (
-      podMatches(pod, pods, this.#snapshot.network.segmentLabel) &&
-      selectsNamespace(this.#snapshot, namespaces, pod.namespace) === 'yes'
+  /** What has to be watched so that it is known who is meant by `peers`, or also who is not. */
+  watches(peers: readonly PodPeer[], wanted: Wanted): readonly PeerWatch[] {
+    const certain = peers.flatMap(({ selection }) => this.compile(selection).watches);
+    if (wanted === 'certain') return certain;
+    const all = peers.filter((peer) => !this.isByBits(peer)).flatMap((peer) => this.#watchesOfAll(peer.selection));
+    return [...certain, ...all, ...this.#watchesOfPool()];
+  }
+
+  /** Whether the bits of addresses in use tell who is meant. */
+  isByBits({ selection }: PodPeer): boolean {
+    return maskable(selection.pods, this.#snapshot.network.segmentLabel);
+  }
+
+  /** All pods that the namespaces of a selection hold. */
+  #watchesOfAll({ namespaces }: PodSelection): readonly PeerWatch[] {
+    const names = namespaces.kind === 'names' ? namespaces.names : this.#namespacesOf(namespaces);
+    return names.map((namespace) => ({ namespace, selector: '' }));
+  }
+
+  /** All pods that are in the shared pool by their ids, where one can't tell them from each other by bits. */
+  #watchesOfPool(): readonly PeerWatch[] {
+    this.#ofPool ??= this.#snapshot.network.plans.flatMap((plan) =>
+      [...this.#snapshot.tenants.keys()].flatMap((namespace) =>
+        this.#addMasks(plan, namespace, EVERYTHING, { tenants: [], segments: [] }),
+      ),
     );
+    return this.#ofPool;
   }
 
   #compileNew(selection: PodSelection, key: string): CompiledPeers {
@@ -190,7 +228,7 @@ function watchesOf({ namespaces }: PodSelection, pods: LabelSelector): PeerWatch
 }
 
 /** Equal for selections that say the same. */
-function selectionText({ namespaces, pods }: PodSelection): string {
+export function selectionText({ namespaces, pods }: PodSelection): string {
   const where =
     namespaces.kind === 'names'
       ? [...new Set(namespaces.names)].sort().join()

@@ -62,7 +62,13 @@ const CIDRS = ['10.0.0.0/8', '10.2.17.0/24', '10.1.0.0/16', '192.0.2.0/24', '0.0
   unwrap(parseCidr(text)),
 );
 
+const nodes: fc.Arbitrary<Peer> = fc.constantFrom('0', '1', '2').map((rack) => ({
+  kind: 'nodes' as const,
+  selector: selectorFromLabels(new Map(rack === '0' ? [] : [['rack', rack]])),
+}));
+
 const peer: fc.Arbitrary<Peer> = fc.oneof(
+  { weight: 1, arbitrary: nodes },
   { weight: 4, arbitrary: selection.map((chosen) => ({ kind: 'pods' as const, selection: chosen })) },
   {
     weight: 1,
@@ -89,32 +95,51 @@ const port: fc.Arbitrary<PortMatch> = fc.record({
   ),
 });
 
-const rule: fc.Arbitrary<Rule> = fc.record({
-  action: fc.constant('Accept' as const),
-  peers: fc.oneof(fc.constant('any' as const), fc.array(peer, { maxLength: 3 })),
-  ports: fc.oneof(fc.constant('any' as const), fc.array(port, { maxLength: 3 })),
-  field: fc.constant('spec'),
+const ruleOf = (actions: readonly Rule['action'][]): fc.Arbitrary<Rule> =>
+  fc.record({
+    action: fc.constantFrom(...actions),
+    peers: fc.oneof(fc.constant('any' as const), fc.array(peer, { maxLength: 3 })),
+    ports: fc.oneof(fc.constant('any' as const), fc.array(port, { maxLength: 3 })),
+    field: fc.constant('spec'),
+  });
+
+const opening = fc.array(ruleOf(['Accept']), { maxLength: 2 });
+const NOT_ISOLATING = { ingress: false, egress: false };
+
+const namespaced = fc.record({
+  source: fc.constantFrom('demo' as const, 'v1' as const),
+  subject: selection,
+  isolates: fc.record({ ingress: fc.boolean(), egress: fc.boolean() }),
+  ingress: opening,
+  egress: opening,
+  priority: fc.constant(0),
+});
+
+const deciding = fc.array(ruleOf(['Accept', 'Deny', 'Deny', 'Pass']), { maxLength: 3 });
+
+const clustered = fc.record({
+  source: fc.constantFrom('admin' as const, 'baseline' as const),
+  subject: selection,
+  isolates: fc.constant(NOT_ISOLATING),
+  ingress: deciding,
+  egress: deciding,
+  // Few, so that names decide as well.
+  priority: fc.nat({ max: 2 }),
 });
 
 const policies: fc.Arbitrary<Policy[]> = fc
-  .array(
-    fc.record({
-      source: fc.constantFrom('demo' as const, 'v1' as const),
-      subject: selection,
-      isolates: fc.record({ ingress: fc.boolean(), egress: fc.boolean() }),
-      ingress: fc.array(rule, { maxLength: 2 }),
-      egress: fc.array(rule, { maxLength: 2 }),
-    }),
-    { maxLength: 4 },
-  )
+  .array(fc.oneof({ weight: 3, arbitrary: namespaced }, { weight: 2, arbitrary: clustered }), { maxLength: 5 })
   .map((list) =>
-    list.map((p, n) => ({
-      ...p,
-      isolates: p.source === 'demo' ? { ingress: false, egress: false } : p.isolates,
-      ref: { kind: 'NetworkPolicy', namespace: 'red', name: `p${n}`, uid: `p${n}` },
-      priority: 0,
-      problems: [],
-    })),
+    list.map((p, n): Policy => {
+      const cluster = p.source === 'admin' || p.source === 'baseline';
+      const kind = cluster ? 'ClusterNetworkPolicy' : 'NetworkPolicy';
+      return {
+        ...p,
+        isolates: p.source === 'demo' ? NOT_ISOLATING : p.isolates,
+        ref: { kind, namespace: cluster ? '' : 'red', name: `p${n}`, uid: `p${n}` },
+        problems: [],
+      };
+    }),
   );
 
 const HTTP = [{ name: 'http', protocol: 'TCP' as const, port: 80 }];
@@ -164,12 +189,15 @@ export const worlds: fc.Arbitrary<World> = fc
     isolated: fc.dictionary(fc.constantFrom(...NAMESPACES), fc.boolean(), { maxKeys: 3 }),
     /** Whether the API does not show the first of this host's pods. */
     unseen: fc.boolean(),
+    /** Whether the watches on peers have shown nothing yet. */
+    blind: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
   })
-  .map(({ pods, policies, isolated, unseen }) => {
+  .map(({ pods, policies, isolated, unseen, blind }) => {
     const edited = pods.filter((pod) => pod.host === 2 && pod.more?.phase === undefined && isEdited(pod));
     const snapshot = converged({ tenants: TENANTS, isolated, pods, exceptions: edited, policies });
     const localPods = unseen ? new Map([...snapshot.localPods].slice(1)) : snapshot.localPods;
-    return { snapshot: { ...snapshot, localPods }, pods, policies };
+    const peerPods = blind ? [] : snapshot.peerPods;
+    return { snapshot: { ...snapshot, localPods, peerPods }, pods, policies };
   });
 
 function isEdited(pod: FixturePod): boolean {

@@ -24,6 +24,11 @@ export function forwardVerdict(ruleset: Ruleset, packet: FirstPacket): Verdict {
   return runChain(ruleset, 'forward', packet) ?? 'accept';
 }
 
+/** What becomes of a packet from a pod to the host itself: the same of the input chain, where there is one. */
+export function inputVerdict(ruleset: Ruleset, packet: FirstPacket): Verdict {
+  return (ruleset.chains.has('input') ? runChain(ruleset, 'input', packet) : undefined) ?? 'accept';
+}
+
 function runChain(ruleset: Ruleset, name: string, packet: FirstPacket): Verdict | undefined {
   for (const written of ruleset.chains.get(name)?.rules ?? fail(`no chain ${name}`)) {
     const rule = written.replace(/ comment "[^"]*"$/, '');

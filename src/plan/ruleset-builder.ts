@@ -67,6 +67,11 @@ export class RulesetBuilder {
     return this.#sets.has(name);
   }
 
+  /** Whether a chain of this name is declared already. */
+  hasChain(name: string): boolean {
+    return this.#chains.has(name);
+  }
+
   ruleset(): Ruleset {
     return { table: TABLE, sets: this.#sets, chains: this.#chains };
   }
@@ -79,7 +84,7 @@ export class RulesetBuilder {
 }
 
 /** `text` as a comment: nft cannot escape a quote and takes a bounded length; names of objects never have either. */
-function commentText(text: string): string {
+export function commentText(text: string): string {
   const plain = text.replaceAll(/[^ -!#-[\]-~]/g, '?');
   return plain.length <= MAX_COMMENT_CHARS ? plain : `${plain.slice(0, MAX_COMMENT_CHARS - 3)}...`;
 }

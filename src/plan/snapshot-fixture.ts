@@ -165,7 +165,7 @@ function hostOf(plans: readonly Plan[], id: number, exceptions: readonly Excepti
     id,
     ranges: plans.map((plan) => hostRange(plan, id)),
     addresses: [`192.168.99.${10 + id}` as Address, `fd00:99::${10 + id}` as Address],
-    labels: new Map(),
+    labels: new Map([['rack', String(id)]]),
     exceptions,
   };
 }

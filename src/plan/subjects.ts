@@ -2,6 +2,7 @@ import { matchesPartly } from '../objects/selector.ts';
 import type { Answer } from '../objects/selector.ts';
 import type { Labels } from '../objects/meta.ts';
 import type { Direction, Policy } from '../policy/model.ts';
+import { comparePriority } from '../policy/world.ts';
 import { selectsNamespace } from './selects-namespace.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -11,9 +12,23 @@ export interface KnownLabels {
   readonly known: 'all' | 'segment';
 }
 
-/** An isolated direction of a pod: these policies select it and may allow, nothing else does. By name. */
+/** A cluster policy that selects a pod, or may do so. */
+export interface Chosen {
+  readonly policy: Policy;
+  readonly certain: boolean;
+}
+
+/** What decides about one direction of a pod, in the order in which it is asked. */
 export interface Standing {
+  readonly admin: readonly Chosen[];
+  /**
+   * Whether nothing is allowed but what `policies` allow; else what they do not mention goes on to `baseline`. Between
+   * a pod and its own host nothing isolates.
+   */
+  readonly isolated: boolean;
+  /** v1 and demo policies, by name. */
   readonly policies: readonly Policy[];
+  readonly baseline: readonly Chosen[];
 }
 
 /** What decides about a pod in both directions; undefined: nothing does, everything is allowed. */
@@ -46,7 +61,6 @@ export class Subjects {
   constructor(snapshot: Snapshot) {
     this.#snapshot = snapshot;
     for (const policy of snapshot.policies) {
-      if (policy.source !== 'demo' && policy.source !== 'v1') continue;
       const { namespaces } = policy.subject;
       if (namespaces.kind === 'selector') this.#bySelector.push(policy);
       for (const name of namespaces.kind === 'names' ? new Set(namespaces.names) : []) {
@@ -64,18 +78,13 @@ export class Subjects {
     const before = here.byLabels.get(key);
     if (before !== undefined) return before;
     const isKnown = (label: string): boolean => pod.known === 'all' || label === this.#snapshot.network.segmentLabel;
-    const selecting: Candidate[] = [];
-    const perhaps: Policy[] = [];
-    for (const candidate of here.candidates) {
-      const answer = matchesPartly(candidate.policy.subject.pods, pod.labels, isKnown);
-      if (answer === 'no') continue;
-      if (answer === 'yes' && candidate.inNamespace === 'yes') selecting.push(candidate);
-      else perhaps.push(candidate.policy);
-    }
-    const certain = selecting.map(({ policy }) => policy);
+    const chosen = here.candidates.flatMap(({ policy, inNamespace }): readonly Chosen[] => {
+      const answer = matchesPartly(policy.subject.pods, pod.labels, isKnown);
+      return answer === 'no' ? [] : [{ policy, certain: answer === 'yes' && inNamespace === 'yes' }];
+    });
     const standings: Standings = {
-      ingress: standing('ingress', certain, perhaps, here.isolated),
-      egress: standing('egress', certain, perhaps, false),
+      ingress: standing('ingress', chosen, here.isolated),
+      egress: standing('egress', chosen, false),
     };
     here.byLabels.set(key, standings);
     return standings;
@@ -83,8 +92,8 @@ export class Subjects {
 
   /** What decides about an address whose pod nobody knows: whatever may isolate it does. */
   ofUnknown(): Standings {
-    const closed = this.#snapshot.policies.some((policy) => policy.isolates.egress);
-    return { ingress: { policies: [] }, egress: closed ? { policies: [] } : undefined };
+    const chosen = this.#snapshot.policies.map((policy) => ({ policy, certain: false }));
+    return { ingress: CLOSED, egress: standing('egress', chosen, false) };
   }
 
   #readNamespace(name: string): NamespacePolicies {
@@ -114,17 +123,26 @@ function classOf({ labels, known }: KnownLabels, keys: readonly string[]): strin
   return key;
 }
 
-function standing(
-  direction: Direction,
-  certain: readonly Policy[],
-  perhaps: readonly Policy[],
-  isolated: boolean,
-): Standing | undefined {
-  const isolates = (policy: Policy): boolean => policy.isolates[direction];
-  if (!isolated && !certain.some(isolates) && !perhaps.some(isolates)) return undefined;
+/** Nothing is allowed: nobody selects it for certain. */
+const CLOSED: Standing = { admin: [], isolated: true, policies: [], baseline: [] };
+
+function standing(direction: Direction, chosen: readonly Chosen[], annotated: boolean): Standing | undefined {
+  const isolates = ({ policy }: Chosen): boolean => policy.isolates[direction];
+  const says = ({ policy }: Chosen): boolean => policy[direction].length > 0;
+  const isolated = annotated || chosen.some(isolates);
+  const tier = (source: Policy['source']): readonly Chosen[] =>
+    chosen
+      .filter((each) => each.policy.source === source && says(each))
+      .sort((a, b) => comparePriority(a.policy, b.policy));
+  const [admin, baseline] = [tier('admin'), tier('baseline')];
+  if (!isolated && admin.length + baseline.length === 0) return undefined;
   // A v1 policy says nothing of a direction that it does not isolate; a demo policy isolates none and opens all the same.
-  const allowing = certain.filter((p) => isolates(p) || (p.source === 'demo' && p[direction].length > 0));
-  return { policies: allowing.sort(byName) };
+  const allowing = chosen.filter(
+    (each) => each.certain && (isolates(each) || (each.policy.source === 'demo' && says(each))),
+  );
+  // What is not isolated goes on to be allowed, unless the Baseline tier has something to say.
+  const policies = isolated || baseline.length > 0 ? allowing.map(({ policy }) => policy) : [];
+  return { admin, isolated, policies: policies.sort(byName), baseline };
 }
 
 /** In one order, whichever one they were seen in: a list that was read again must change no rule. */

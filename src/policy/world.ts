@@ -15,12 +15,13 @@ export interface PolicyIndex {
   of(namespace: string | undefined): readonly Policy[];
 }
 
-function compare(a: Policy, b: Policy): number {
+/** The order in which cluster policies of one tier are asked. */
+export function comparePriority(a: Policy, b: Policy): number {
   return a.priority - b.priority || (a.ref.name < b.ref.name ? -1 : Number(a.ref.name > b.ref.name));
 }
 
 function inOrder(policies: readonly Policy[], source: Policy['source']): readonly Policy[] {
-  return policies.filter((policy) => policy.source === source).sort(compare);
+  return policies.filter((policy) => policy.source === source).sort(comparePriority);
 }
 
 function listIn(lists: Map<string, Policy[]>, key: string): Policy[] {
