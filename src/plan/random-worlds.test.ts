@@ -8,8 +8,10 @@ import { FakeNft } from '../nft/fake-nft.ts';
 import { replaceText, rulesetText } from '../nft/text.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import type { Decision, Port, Reason } from '../policy/evaluate.ts';
+import type { Party } from '../policy/party.ts';
 import { plan } from './desired.ts';
 import { identityIndex } from './identity.ts';
+import { partyOfPod } from './known-pods.ts';
 import { forwardVerdict, inputVerdict } from './rules-interpreter.ts';
 import type { Snapshot } from './snapshot.ts';
 import { snapshotOf } from './snapshot-fixture.ts';
@@ -75,7 +77,7 @@ function portOf([l4proto, dport]: (typeof SERVICES)[number]): Port {
   return l4proto === 'icmp' ? { protocol: 'ICMP' } : { protocol: PROTOCOLS[l4proto], port: dport };
 }
 
-function checkWorld({ snapshot, pods, policies }: World): void {
+function checkWorld({ snapshot, pods, policies, complete }: World): void {
   const { ruleset } = plan(snapshot);
   new FakeNft().run(replaceText(ruleset));
   const index = identityIndex(snapshot);
@@ -85,6 +87,13 @@ function checkWorld({ snapshot, pods, policies }: World): void {
   const interfaceOf = (address: Address): string =>
     snapshot.leases.find((lease) => lease.addresses.includes(address))?.hostInterface ?? 'eth0';
   const local = snapshot.leases.flatMap((lease) => lease.addresses);
+  // As they are, whatever the host knows of them.
+  const truth = new Map(
+    (complete ? known : []).flatMap((pod) =>
+      pod.addresses.map((address) => [address, partyOfPod({ ...pod, ...pod.meta, known: 'all' }, address)] as const),
+    ),
+  );
+  const partyOf = (address: Address): Party => truth.get(address) ?? index.partyOf(address);
   const check = (
     verdictOf: typeof forwardVerdict,
     [saddr, daddr]: readonly [Address, Address],
@@ -92,7 +101,7 @@ function checkWorld({ snapshot, pods, policies }: World): void {
   ): void => {
     for (const service of SERVICES) {
       const [l4proto, dport] = service;
-      const decision = evaluate(world, index.partyOf(saddr), index.partyOf(daddr), portOf(service));
+      const decision = evaluate(world, partyOf(saddr), partyOf(daddr), portOf(service));
       const expected = whose(decision).every(({ verdict }) => verdict === 'allow') ? 'accept' : 'drop';
       const packet = { iifname: interfaceOf(saddr), oifname: interfaceOf(daddr), saddr, daddr, l4proto, dport };
       const said = `${saddr} to ${daddr} ${l4proto}/${dport}: ${JSON.stringify(decision)}`;

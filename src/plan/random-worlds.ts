@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { parseCidr } from '../addr/cidr.ts';
 import { unwrap } from '../lib/result.ts';
-import { EVERYTHING, selectorFromLabels } from '../objects/selector.ts';
+import type { Pod } from '../objects/pod.ts';
+import { EVERYTHING, matches, parseSelectorText, selectorFromLabels } from '../objects/selector.ts';
 import type { LabelSelector } from '../objects/selector.ts';
 import type { Peer, Policy, PodSelection, PortMatch, Rule } from '../policy/model.ts';
 import { plan } from './desired.ts';
@@ -14,6 +15,8 @@ export interface World {
   readonly snapshot: Snapshot;
   readonly pods: readonly FixturePod[];
   readonly policies: readonly Policy[];
+  /** Whether all is known that can be: of all local pods, of all namespaces and of what the plan asks to watch. */
+  readonly complete: boolean;
 }
 
 const NAMESPACES = ['red', 'blue', 'green'] as const;
@@ -57,6 +60,12 @@ const selection: fc.Arbitrary<PodSelection> = fc.record({
   ),
   pods: selector,
 });
+
+/** Mostly all pods of somewhere, so that policies meet each other. */
+const subject: fc.Arbitrary<PodSelection> = fc.oneof(
+  { weight: 3, arbitrary: selection.map(({ namespaces }) => ({ namespaces, pods: EVERYTHING })) },
+  { weight: 2, arbitrary: selection },
+);
 
 const CIDRS = ['10.0.0.0/8', '10.2.17.0/24', '10.1.0.0/16', '192.0.2.0/24', '0.0.0.0/0', 'fd00:10::/64'].map((text) =>
   unwrap(parseCidr(text)),
@@ -108,7 +117,7 @@ const NOT_ISOLATING = { ingress: false, egress: false };
 
 const namespaced = fc.record({
   source: fc.constantFrom('demo' as const, 'v1' as const),
-  subject: selection,
+  subject,
   isolates: fc.record({ ingress: fc.boolean(), egress: fc.boolean() }),
   ingress: opening,
   egress: opening,
@@ -119,7 +128,7 @@ const deciding = fc.array(ruleOf(['Accept', 'Deny', 'Deny', 'Pass']), { maxLengt
 
 const clustered = fc.record({
   source: fc.constantFrom('admin' as const, 'baseline' as const),
-  subject: selection,
+  subject,
   isolates: fc.constant(NOT_ISOLATING),
   ingress: deciding,
   egress: deciding,
@@ -128,7 +137,10 @@ const clustered = fc.record({
 });
 
 const policies: fc.Arbitrary<Policy[]> = fc
-  .array(fc.oneof({ weight: 3, arbitrary: namespaced }, { weight: 2, arbitrary: clustered }), { maxLength: 5 })
+  .array(fc.oneof({ weight: 3, arbitrary: namespaced }, { weight: 2, arbitrary: clustered }), {
+    minLength: 1,
+    maxLength: 5,
+  })
   .map((list) =>
     list.map((p, n): Policy => {
       const cluster = p.source === 'admin' || p.source === 'baseline';
@@ -174,11 +186,17 @@ const pods: fc.Arbitrary<FixturePod[]> = fc
     }),
   );
 
-/** The snapshot of a world in which every watch that the plan asks for shows what it should. */
+/** The snapshot of a world in which the watches that the plan asks for show what they should, and nothing else does. */
 function converged(fixture: Parameters<typeof snapshotOf>[0]): Snapshot {
-  const blind = { ...snapshotOf(fixture), peerPods: [] };
-  const all = snapshotOf(fixture).peerPods;
-  return plan(blind).peerWatches.length > 0 ? { ...blind, peerPods: all } : blind;
+  const all = snapshotOf(fixture);
+  const blind = { ...all, peerPods: [] };
+  const watches = plan(blind).peerWatches.map((watch) => ({
+    ...watch,
+    selector: watch.selector === '' ? EVERYTHING : unwrap(parseSelectorText(watch.selector)),
+  }));
+  const isShown = ({ meta }: Pod): boolean =>
+    watches.some((w) => ['', meta.namespace].includes(w.namespace) && matches(w.selector, meta.labels));
+  return { ...blind, peerPods: all.peerPods.filter(isShown) };
 }
 
 /** Worlds of few pods and policies in which everything that the compiler tells apart happens. */
@@ -186,18 +204,22 @@ export const worlds: fc.Arbitrary<World> = fc
   .record({
     pods,
     policies,
-    isolated: fc.dictionary(fc.constantFrom(...NAMESPACES), fc.boolean(), { maxKeys: 3 }),
+    isolated: fc.oneof(
+      { weight: 3, arbitrary: fc.record({ red: fc.boolean(), blue: fc.boolean(), green: fc.boolean() }) },
+      { weight: 1, arbitrary: fc.dictionary(fc.constantFrom(...NAMESPACES), fc.boolean(), { maxKeys: 3 }) },
+    ),
     /** Whether the API does not show the first of this host's pods. */
-    unseen: fc.boolean(),
+    unseen: fc.nat({ max: 3 }).map((n) => n === 3),
     /** Whether the watches on peers have shown nothing yet. */
-    blind: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
+    blind: fc.nat({ max: 3 }).map((n) => n === 3),
   })
   .map(({ pods, policies, isolated, unseen, blind }) => {
     const edited = pods.filter((pod) => pod.host === 2 && pod.more?.phase === undefined && isEdited(pod));
     const snapshot = converged({ tenants: TENANTS, isolated, pods, exceptions: edited, policies });
     const localPods = unseen ? new Map([...snapshot.localPods].slice(1)) : snapshot.localPods;
     const peerPods = blind ? [] : snapshot.peerPods;
-    return { snapshot: { ...snapshot, localPods, peerPods }, pods, policies };
+    const complete = !unseen && !blind && NAMESPACES.every((name) => name in isolated);
+    return { snapshot: { ...snapshot, localPods, peerPods }, pods, policies, complete };
   });
 
 function isEdited(pod: FixturePod): boolean {
