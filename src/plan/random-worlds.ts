@@ -190,12 +190,12 @@ const pods: fc.Arbitrary<FixturePod[]> = fc
 function converged(fixture: Parameters<typeof snapshotOf>[0]): Snapshot {
   const all = snapshotOf(fixture);
   const blind = { ...all, peerPods: [] };
-  const watches = plan(blind).peerWatches.map((watch) => ({
-    ...watch,
-    selector: watch.selector === '' ? EVERYTHING : unwrap(parseSelectorText(watch.selector)),
+  const watches = plan(blind).peerWatches.map(({ namespace, selector }) => ({
+    namespace,
+    labels: selector === '' ? EVERYTHING : unwrap(parseSelectorText(selector)),
   }));
   const isShown = ({ meta }: Pod): boolean =>
-    watches.some((w) => ['', meta.namespace].includes(w.namespace) && matches(w.selector, meta.labels));
+    watches.some((w) => ['', meta.namespace].includes(w.namespace) && matches(w.labels, meta.labels));
   return { ...blind, peerPods: all.peerPods.filter(isShown) };
 }
 
