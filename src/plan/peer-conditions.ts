@@ -72,7 +72,7 @@ export class PeerConditions {
   of(peers: Rule['peers'], side: Side, wanted: Wanted): readonly string[] {
     if (peers === 'any') return [''];
     const { pods, selectors, blocks } = byKind(peers);
-    return [...this.#pods(pods, side, wanted, 'any'), ...this.#nodes(selectors, side), ...this.cidrs(blocks, side)];
+    return [...this.#pods(pods, side, wanted), ...this.#nodes(selectors, side), ...this.cidrs(blocks, side)];
   }
 
   /** The same for destinations that have a port of this name, which is the one that the packet goes to. */
@@ -85,38 +85,42 @@ export class PeerConditions {
     if (wanted === 'certain') return known;
     // Of whom not everything is known, any port may have that name. Hosts and what is outside have none.
     const { pods, blocks } = peers === 'any' ? { pods: [EVERY_POD], blocks: [] } : byKind(peers);
-    const somebody = blocks.length === 0 ? [] : this.#pods([EVERY_POD], 'daddr', wanted, 'unknown');
-    const unknown = [
-      ...this.#pods(pods, 'daddr', wanted, 'unknown'),
-      ...this.cidrs(blocks, 'daddr').flatMap((block) => somebody.map((condition) => `${block} ${condition}`)),
-    ];
+    const unknown = this.#plans.flatMap((plan) => {
+      const somebody = blocks.length === 0 ? [] : this.#podsOf(plan, [EVERY_POD], 'daddr', wanted, 'unknown');
+      return [
+        ...this.#podsOf(plan, pods, 'daddr', wanted, 'unknown'),
+        ...this.#cidrsOf(plan, blocks, 'daddr').flatMap((block) => somebody.map((each) => `${block} ${each}`)),
+      ];
+    });
     const protocol = port.protocol.toLowerCase();
     return [...known, ...unknown.map((condition) => `meta l4proto ${protocol} ${condition}`)];
   }
 
   /** What is in one of `blocks`. */
   cidrs(blocks: readonly CidrBlock[], side: Side): readonly string[] {
+    return this.#plans.flatMap((plan) => this.#cidrsOf(plan, blocks, side));
+  }
+
+  #cidrsOf({ family }: Plan, blocks: readonly CidrBlock[], side: Side): readonly string[] {
     const { builder, names } = this.#input;
     const rules = blocks.map((block) => ({ ...block, ports: 'any' as const }));
-    const key = blocksText(blocks);
-    return this.#plans.flatMap(({ family }) => {
-      const conditions: string[] = [];
-      let longer = '';
-      for (const [length, nodes] of cidrNodes(family, rules)) {
-        const mask = prefixMask(family, length);
-        const expression = `${WORDS[family].ip} ${side}${mask === undefined ? '' : ` & ${mask}`}`;
-        const set = (what: string, bases: readonly Address[]): string => {
-          const name = `${names.name('cidrs', key)}-${what}${length}-${family}`;
-          return builder.has(name) ? name : builder.set(name, WORDS[family].type, bases);
-        };
-        const inside = nodes.filter(({ ports }) => ports === 'any').map(({ base }) => base);
-        const outside = nodes.filter(({ ports }) => ports !== 'any').map(({ base }) => base);
-        if (inside.length > 0) conditions.push(`${setLookup(expression, set('', inside))}${longer}`);
-        // The longest prefix that an address begins with says it.
-        if (outside.length > 0) longer += ` ${expression} != @${set('except', outside)}`;
-      }
-      return conditions;
-    });
+    const base = names.name('cidrs', blocksText(blocks));
+    const conditions: string[] = [];
+    let longer = '';
+    for (const [length, nodes] of cidrNodes(family, rules)) {
+      const mask = prefixMask(family, length);
+      const expression = `${WORDS[family].ip} ${side}${mask === undefined ? '' : ` & ${mask}`}`;
+      const set = (what: string, bases: readonly Address[]): string => {
+        const name = `${base}-${what}${length}-${family}`;
+        return builder.has(name) ? name : builder.set(name, WORDS[family].type, bases);
+      };
+      const inside = nodes.filter(({ ports }) => ports === 'any').map((node) => node.base);
+      const outside = nodes.filter(({ ports }) => ports !== 'any').map((node) => node.base);
+      if (inside.length > 0) conditions.push(`${setLookup(expression, set('', inside))}${longer}`);
+      // The longest prefix that an address begins with says it.
+      if (outside.length > 0) longer += ` ${expression} != @${set('except', outside)}`;
+    }
+    return conditions;
   }
 
   #nodes(selectors: readonly LabelSelector[], side: Side): readonly string[] {
@@ -153,23 +157,32 @@ export class PeerConditions {
     });
   }
 
+  #pods(peers: readonly PodPeer[], side: Side, wanted: Wanted): readonly string[] {
+    return this.#plans.flatMap((plan) => this.#podsOf(plan, peers, side, wanted, 'any'));
+  }
+
   /** @param whose `unknown`: those alone of whose ports nothing is known. */
-  #pods(peers: readonly PodPeer[], side: Side, wanted: Wanted, whose: 'any' | 'unknown'): readonly string[] {
+  #podsOf(
+    plan: Plan,
+    peers: readonly PodPeer[],
+    side: Side,
+    wanted: Wanted,
+    whose: 'any' | 'unknown',
+  ): readonly string[] {
     if (peers.length === 0) return [];
     this.watches.push(...this.#input.peers.watches(peers, wanted));
-    const text = peersText(peers);
-    const key = `${text}${wanted === 'certain' ? '' : ' perhaps'}${whose === 'any' ? '' : ', ports unknown'}`;
-    const before = this.#made.get(`${side} ${key}`);
+    const perhaps = wanted === 'certain' ? '' : ' perhaps';
+    const key = `${peersText(peers)}${perhaps}${whose === 'any' ? '' : ', ports unknown'}`;
+    const memo = `${plan.family} ${side} ${key}`;
+    const before = this.#made.get(memo);
     if (before !== undefined) return before;
     const means = (party: PodParty | UnknownParty): boolean => {
       const { answer } = matchesPeers(this.#world, peers, party);
       return answer === 'yes' || (wanted === 'possible' && answer === 'unknown');
     };
     const single = whose === 'unknown' || peers.some((peer) => !this.#input.peers.isByBits(peer));
-    const conditions = this.#plans.flatMap((plan) =>
-      this.#write(plan, side, key, this.#find(plan, means, whose, single), wanted),
-    );
-    this.#made.set(`${side} ${key}`, conditions);
+    const conditions = this.#write(plan, side, key, this.#find(plan, means, whose, single), wanted);
+    this.#made.set(memo, conditions);
     return conditions;
   }
 
