@@ -107,7 +107,7 @@ class Agent {
   readonly #acknowledgements = new Acknowledgements();
   /** What the last run put in force. */
   #desired: Desired | undefined;
-  #hostId = 0;
+  #host = { hostId: 0, hostUid: '' };
   #serving = false;
   #told: ReadonlySet<string> = new Set();
 
@@ -310,7 +310,8 @@ class Agent {
   }
 
   #applied(snapshot: Snapshot, desired: Desired): void {
-    this.#hostId = snapshot.hosts.get(snapshot.node)?.id ?? this.#hostId;
+    const host = snapshot.hosts.get(snapshot.node);
+    if (host !== undefined) this.#host = { hostId: host.id, hostUid: host.meta.uid };
     this.#observer.watchPeers(desired.peerWatches);
     this.#warn(desired.warnings);
     this.#metrics.peerWatches.set(desired.peerWatches.length);
@@ -329,7 +330,7 @@ class Agent {
     });
     const { exceptions } = this.#desired;
     const { conditions } = this.#checker;
-    this.#reporter.update({ exceptions, use: () => this.#use(), hostId: this.#hostId, acknowledged, conditions });
+    this.#reporter.update({ exceptions, use: () => this.#use(), ...this.#host, acknowledged, conditions });
   }
 
   /** What is known is known for a later version now, which may be late enough to acknowledge. */

@@ -15,6 +15,8 @@ export interface Report {
   readonly use: () => Use;
   /** The host id that its leases have. */
   readonly hostId: number;
+  /** Of the Host that the agent acts as. */
+  readonly hostUid: string;
   /** Names of releases of ids, see acknowledgements.ts. */
   readonly acknowledged: readonly string[];
   readonly conditions: readonly Condition[];
@@ -107,8 +109,8 @@ export class Reporter {
       await this.#options.clock.sleep(REPORT_EVERY_MS, this.#stop.signal).catch(() => undefined);
     }
     if (this.#report === undefined) return;
-    const { use, hostId, acknowledged, conditions } = this.#report;
-    const status = { ...use(), hostId, acknowledged, conditions };
+    const { use, hostId, hostUid, acknowledged, conditions } = this.#report;
+    const status = { ...use(), hostId, hostUid, acknowledged, conditions };
     const text = JSON.stringify(status);
     if (text === this.#writtenRest) return;
     const { clock } = this.#options;

@@ -15,8 +15,9 @@ import {
   TENANTS,
   type Resource,
 } from '../objects/resources.ts';
-import { isJsonObject } from '../objects/field.ts';
+import { Field, isJsonObject } from '../objects/field.ts';
 import { claimName, type IdClaim, ID_CLAIMS, idClaimToJson, parseIdClaim } from '../objects/id-claim.ts';
+import { NETWORK_UNAVAILABLE } from './node-network.ts';
 import { networkStatusToJson } from './network-status.ts';
 import { takesAddress } from './named-segments.ts';
 import { isOver } from './releases.ts';
@@ -120,6 +121,10 @@ export function describeAction(action: Action): string {
       return `set the ids of tenant ${action.meta.name}`;
     case 'delete-tenant':
       return `remove tenant ${action.meta.name}`;
+    case 'set-node-network':
+      return action.condition.status === 'False'
+        ? `tell that node ${action.node.name} has its network`
+        : `tell that node ${action.node.name} has no network: ${action.condition.message}`;
     case 'set-network-status':
       return `set the status of network ${action.network.meta.name}`;
   }
@@ -181,6 +186,8 @@ async function applyOne(client: WriteClient, clock: Clock, action: Action): Prom
       if (found !== undefined && (namespace === undefined || found === namespace)) return false;
       return remove(client, TENANTS, action.meta);
     }
+    case 'set-node-network':
+      return setNodeNetwork(client, clock, action);
     case 'set-network-status': {
       const { meta, since } = action.network;
       const status = networkStatusToJson(action.status, since, new Date(clock.now()).toISOString());
@@ -188,6 +195,35 @@ async function applyOne(client: WriteClient, clock: Clock, action: Action): Prom
       return true;
     }
   }
+}
+
+/** Changes one condition of a Node; the others are the kubelet's, so they go back as they were read, or not at all. */
+async function setNodeNetwork(
+  client: WriteClient,
+  clock: Clock,
+  { node, condition }: Extract<Action, { kind: 'set-node-network' }>,
+): Promise<boolean> {
+  const json = await read(client, NODES, node.name);
+  const found = Field.root(json);
+  const metadata = found.get('metadata');
+  if (metadata.get('uid').string('') !== node.uid) return false;
+  const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
+  const conditions = found.get('status').get('conditions').items();
+  const before = conditions.find((item) => item.get('type').value === NETWORK_UNAVAILABLE);
+  const same = before?.get('status').value === condition.status;
+  const changed = {
+    type: NETWORK_UNAVAILABLE,
+    ...condition,
+    lastHeartbeatTime: now,
+    lastTransitionTime: (same ? before?.get('lastTransitionTime').string('') : '') || now,
+  };
+  const others = conditions.filter((item) => item !== before).map(({ value }) => value);
+  const patch = {
+    metadata: { resourceVersion: metadata.get('resourceVersion').string('') },
+    status: { conditions: [...others, changed] },
+  };
+  await client.patch(NODES, node.name, patch, { subresource: 'status' });
+  return true;
 }
 
 /** Whether nothing is left of who has claimed an id; of a host, neither its Node nor what its agent has told. */

@@ -4,6 +4,7 @@ import type { Host } from '../objects/host.ts';
 import { asksForOther, inForce, type Network, plansText } from '../objects/network.ts';
 import { assignHosts, hostsWithoutNode } from './assign-hosts.ts';
 import { assignTenants } from './assign-tenants.ts';
+import { nodeConditions } from './node-network.ts';
 import { advanceReleases, confirmedRestore, pendingReleases } from './releases.ts';
 import { formatIdRange, heldByHosts, hostIds, reservedHostIds } from '../objects/id-space.ts';
 import { networkStatusText, type NetworkStatus, type ObservedNetwork } from './network-status.ts';
@@ -15,6 +16,11 @@ import type { Action, Assignment, ClusterState, Warning } from './state.ts';
  * an unconfirmed one: a claim is created in one round and used in a later one that has seen it (docs/adr/0002-ids.md).
  */
 export function assign(state: ClusterState): Assignment {
+  const { actions, warnings } = assignIds(state);
+  return { actions: [...actions, ...nodeConditions(state)], warnings };
+}
+
+function assignIds(state: ClusterState): Assignment {
   const { network: observed } = state;
   if (observed === undefined) return { actions: [], warnings: [] };
   const status = networkStatus(observed, state);

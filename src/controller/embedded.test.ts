@@ -10,7 +10,16 @@ import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { createApiServer } from '../local/apiserver/api-server.ts';
-import { DEMO_POLICIES, HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
+import {
+  DEMO_POLICIES,
+  HOST_REPORTS,
+  HOSTS,
+  NAMESPACES,
+  NETWORKS,
+  NODES,
+  PODS,
+  TENANTS,
+} from '../objects/resources.ts';
 import type { Resource } from '../objects/resources.ts';
 import { assign } from './assign.ts';
 import { Controller } from './controller.ts';
@@ -112,6 +121,17 @@ void test('Controller on the embedded API server: hosts, tenants, segments and s
   await waitFor('the status of the network', async () => {
     const network = await look(client, NETWORKS, 'default');
     return (network['status'] as { hostIdsLeft?: number } | undefined)?.hostIdsLeft === 239;
+  });
+  const { metadata } = (await client.get(HOSTS, 'master')) as { metadata: { uid: string } };
+  const time = '2026-01-01T00:00:00Z';
+  const allowed = { type: 'ForwardingAllowed', status: 'True', reason: 'NoForeignDrop', message: '' };
+  await make(client, HOST_REPORTS, 'master');
+  const report = { hostUid: metadata.uid, conditions: [{ ...allowed, lastTransitionTime: time }] };
+  await client.patch(HOST_REPORTS, 'master', { status: report }, { subresource: 'status' });
+  await waitFor('the condition of the node', async () => {
+    const { status } = await look(client, NODES, 'master');
+    const { conditions = [] } = status as { conditions?: { type: string; status: string }[] };
+    return conditions.some((condition) => condition.type === 'NetworkUnavailable' && condition.status === 'False');
   });
   await stop();
   await assertAtRest(t, client);

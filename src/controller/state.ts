@@ -4,7 +4,7 @@ import type { HostReport } from '../objects/host-report.ts';
 import type { Host } from '../objects/host.ts';
 import type { Labels, Meta } from '../objects/meta.ts';
 import type { Namespace } from '../objects/namespace.ts';
-import type { Node } from '../objects/node.ts';
+import type { Node, NodeCondition } from '../objects/node.ts';
 import type { Pod } from '../objects/pod.ts';
 import type { ReleasedSegment, Segment, Tenant } from '../objects/tenant.ts';
 import type { Policy } from '../policy/model.ts';
@@ -87,6 +87,12 @@ export type Action =
     }
   /** Only once the API server has confirmed that its namespace is gone; or, without pods, to be made with a better id. */
   | { readonly kind: 'delete-tenant'; readonly meta: Meta; readonly because: 'no-namespace' | 'better-id' }
+  | {
+      readonly kind: 'set-node-network';
+      readonly node: Meta;
+      /** Of type NetworkUnavailable. */
+      readonly condition: NodeCondition;
+    }
   | {
       readonly kind: 'set-network-status';
       readonly network: ObservedNetwork;

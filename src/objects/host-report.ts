@@ -28,6 +28,8 @@ export interface HostReport {
   readonly meta: Meta;
   /** The host id that the agent acts with; absent while it has none. */
   readonly hostId?: number;
+  /** The uid of the Host that the agent acts as; absent in reports of older agents. */
+  readonly hostUid?: string;
   /** The ids that leases on this host use. */
   readonly leases: readonly LeaseCount[];
   /** Names of the releases of ids, as the controller gave them, that this agent has acted on: it means nobody by them any more. */
@@ -72,10 +74,12 @@ export function parseHostReport(json: unknown): Parsed<HostReport> {
     const use = status.get('use');
     const reportedAt = status.get('reportedAt');
     const hostId = status.get('hostId');
+    const hostUid = status.get('hostUid');
     return {
       meta,
       ...(reportedAt.absent ? {} : { reportedAt: reportedAt.parsed(parseTimestamp) ?? '' }),
       ...(hostId.absent ? {} : { hostId: hostId.integer(0, MAX_ID) }),
+      ...(hostUid.absent ? {} : { hostUid: hostUid.string() }),
       leases: status.get('leases').list(readLeaseCount),
       acknowledged: status.get('acknowledged').list((item) => item.string()),
       conditions: status.get('conditions').list(readCondition),

@@ -215,6 +215,16 @@ test(
         () => true,
       );
     });
+    const { metadata } = (await admin.get(HOSTS, 'n1')) as { metadata: { uid: string } };
+    const fine = { status: 'True', reason: 'Fine', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
+    const status = { hostUid: metadata.uid, conditions: [{ type: 'ForwardingAllowed', ...fine }] };
+    await admin.patch(HOST_REPORTS, 'n1', { status }, { subresource: 'status' });
+    await waitFor('the condition of the node', async () => {
+      const node = (await admin.get(NODES, 'n1')) as { status: { conditions?: { type: string; reason: string }[] } };
+      return node.status.conditions?.some(
+        ({ type, reason }) => type === 'NetworkUnavailable' && reason === 'RomanaIsUp',
+      );
+    });
     await admin.delete(NODES, 'n2');
     await isGone(HOSTS, 'n2');
     assert.deepEqual(

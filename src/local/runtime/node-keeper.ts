@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { isConflict, isNotFound, type KubeClient } from '../../kube/client.ts';
 import { LEASES, NAMESPACES, NODES } from '../../objects/resources.ts';
-import { conditionOf, nameOf } from '../kube-json.ts';
+import { conditionOf, nameOf, objectsAt } from '../kube-json.ts';
 import { NODE_LEASE } from '../node-lease.ts';
 import type { CniRunner } from './cni-runner.ts';
 
@@ -129,7 +129,11 @@ export class NodeKeeper {
       lastTransitionTime: this.#since,
     };
     try {
-      await client.patch(NODES, node.name, { status: nodeStatus(node, condition) }, { subresource: 'status' });
+      // Conditions of other types are others'.
+      const conditions = objectsAt(await client.get(NODES, node.name), 'status', 'conditions');
+      const others = conditions.filter(({ type }) => type !== condition.type);
+      const status = nodeStatus(node, [...others, condition]);
+      await client.patch(NODES, node.name, { status }, { subresource: 'status' });
     } catch (error) {
       if (!isNotFound(error)) throw error; // Somebody deleted the Node: as with a kubelet, a restart brings it back.
     }
@@ -207,7 +211,7 @@ function nodeObject(node: NodeIdentity): object {
   };
 }
 
-function nodeStatus(node: NodeIdentity, condition: object): object {
+function nodeStatus(node: NodeIdentity, conditions: readonly object[]): object {
   const capacity = { cpu: String(cpus().length), memory: `${Math.floor(totalmem() / 1024)}Ki`, pods: '110' };
   return {
     addresses: [
@@ -216,7 +220,7 @@ function nodeStatus(node: NodeIdentity, condition: object): object {
     ],
     capacity,
     allocatable: capacity,
-    conditions: [condition],
+    conditions,
     daemonEndpoints: { kubeletEndpoint: { Port: node.port } },
     nodeInfo: {
       bootID: node.bootId,
