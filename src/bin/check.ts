@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 
@@ -12,8 +10,8 @@ import { execInPod } from '../kube/exec.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type ClusterOptions, clusterOptions, connect } from './cluster.ts';
 import { endBySignal } from './early-end.ts';
+import { VERSION } from './version.ts';
 
-const CHECKOUT = resolve(import.meta.dirname, '../..');
 /** Not everything is checked in large clusters, where what is done would grow with the square of the nodes. */
 const DEFAULT_NODES = 8;
 /** Longer than this no check may take: pods of a check that is killed end by themselves. In seconds. */
@@ -58,7 +56,7 @@ async function check(options: Options): Promise<number> {
         execInPod(cluster.connection, { namespace, pod, command: words, stdin: once(input), signal: end.signal }),
       word: randomBytes(4).readUInt32BE().toString(36).padStart(7, '0').slice(-5),
       image: options.image,
-      otherwise: `romana:${version()}`,
+      otherwise: `romana:${VERSION}`,
       maxNodes: options.nodes,
       outside: options.outside,
       patienceMs: options.timeout * 1_000,
@@ -78,11 +76,6 @@ async function check(options: Options): Promise<number> {
 
 async function* once(input: string): AsyncGenerator<string> {
   yield input;
-}
-
-/** As in package.json, which is the tag of the image too. */
-function version(): string {
-  return (JSON.parse(readFileSync(`${CHECKOUT}/package.json`, 'utf8')) as { version: string }).version;
 }
 
 function target(text: string): Target {
