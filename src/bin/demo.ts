@@ -16,6 +16,7 @@ const POLICY = `${CHECKOUT}/deploy/demo/pol1.json`;
 interface Options {
   readonly kubeconfig?: string;
   readonly name?: string;
+  readonly image: string;
   readonly step?: boolean;
   readonly yes?: boolean;
 }
@@ -26,6 +27,7 @@ export function command(): Command {
     .description(
       "The founding page's demo: pods reach each other, isolated tenants do not, a policy opens exactly what it says. Makes pods in default, tenant-a and tenant-b and removes what it made. Status 0 if everything was as expected.",
     )
+    .option('--image <image>', 'nginx, by the name that the nodes get it by', 'nginx')
     .option('--step', 'wait for Enter before each step')
     .option('--yes', 'go on without asking when the cluster was found through ~/.kube/config')
     .action(async (options: Options) => {
@@ -53,6 +55,7 @@ async function demo(options: Options): Promise<number> {
           : `${program()} local exec${nameWords(options)} ${namespace}/${pod} --`,
       romana: (subcommand) => `${program()} ${subcommand}${kubeconfigWords(options)}${nameWords(options)}`,
       policy: { path: shortest(POLICY), text: readFileSync(POLICY, 'utf8') },
+      image: options.image,
       cluster: cluster.describe,
       pause: async () => enter?.wait(),
       signal: end.signal,

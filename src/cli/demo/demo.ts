@@ -1,4 +1,4 @@
-import { type Address, familyOf } from '../../addr/address.ts';
+import { type Address, type Family, familyOf } from '../../addr/address.ts';
 import { hostRange } from '../../addr/plan.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -26,6 +26,8 @@ export interface DemoOptions {
   readonly romana: (subcommand: string) => string;
   /** The founding page's policy, and where it lies as a person would name it. */
   readonly policy: { readonly path: string; readonly text: string };
+  /** nginx, by the name that the cluster's nodes get it by. */
+  readonly image: string;
   /** Which cluster this is, in words. */
   readonly cluster: string;
   readonly pause: () => Promise<void>;
@@ -62,6 +64,15 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   return demo.narrator.table();
 }
 
+/** How a probe differs from a plain one. */
+interface ProbeOptions {
+  readonly port?: number;
+  /** By the second family of the cluster, where it has two. */
+  readonly second?: boolean;
+  /** Something was changed right before, which takes effect within a bound. */
+  readonly afterChange?: boolean;
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -71,6 +82,8 @@ class Demo {
   readonly #o: DemoOptions;
   readonly #stage: Stage;
   readonly #pods = new Map<string, RunningPod>();
+  /** Those of the cluster's pods; probes are of the first, where nothing else is said. */
+  #families: readonly Family[] = [];
   /** Isolation annotations to put back: what tenant-a had before the demo turned it. */
   #isolationBefore: string | null | undefined;
 
@@ -94,25 +107,26 @@ class Demo {
     await this.#policyEdited();
   }
 
-  /** The nodes and their ranges; gives two that take pods (the same twice where there is only one). */
+  /** The nodes and their ranges; gives the two that take pods most willingly (the same twice where there is one). */
   async #showNodes(): Promise<readonly [string, string]> {
     await this.narrator.begin('The nodes: every host has an id, and one range that its pods get their addresses from');
     const { network, hosts } = await this.#stage.survey();
     const idOf = (name: string): number => hosts.get(name)?.id ?? 0;
-    const usable: string[] = [];
+    this.#families = network.plans.map(({ family }) => family).sort((a, b) => a - b);
+    const usable: { readonly name: string; readonly willing: number }[] = [];
     const nodes = (await this.#stage.nodes()).toSorted((a, b) => idOf(a.node.meta.name) - idOf(b.node.meta.name));
-    for (const { node, schedulable } of nodes) {
+    for (const { node, willing } of nodes) {
       const host = hosts.get(node.meta.name);
       if (host === undefined) continue;
       const ranges = network.plans.map((plan) => hostRange(plan, host.id)).join(' and ');
       this.narrator.detail(
         `${node.meta.name.padEnd(10)} host ${host.id}  ${node.addresses.join(' ')}  routes ${ranges} here`,
       );
-      if (schedulable) usable.push(node.meta.name);
+      if (willing !== undefined) usable.push({ name: node.meta.name, willing });
     }
-    const [near, far = near] = usable;
+    const [near, far = near] = usable.sort((a, b) => a.willing - b.willing).map(({ name }) => name);
     if (near === undefined || far === undefined)
-      throw new Error('no node takes pods: all are NotReady, cordoned or tainted');
+      throw new Error('no node takes pods: all are NotReady, cordoned or evict pods (NoExecute)');
     if (near === far) this.narrator.say(`Only ${near} takes pods, so "across hosts" is not shown here.`);
     return [near, far];
   }
@@ -129,7 +143,7 @@ class Demo {
     await this.#probe('default/first', 'default/second', 'the page');
     await this.#probe('default/first', 'default/third', 'the page');
     await this.#probe('default/third', 'default/first', 'the page');
-    await this.#probe('default/first', 'default/third', 'the page', { family: 6 });
+    await this.#probe('default/first', 'default/third', 'the page', { second: true });
   }
 
   async #tenants(): Promise<void> {
@@ -179,7 +193,7 @@ class Demo {
     this.narrator.detail(...this.#o.policy.text.trimEnd().split('\n'));
     await this.#stage.make(DEMO_POLICIES, toModern(JSON.parse(this.#o.policy.text) as JsonObject), 'tenant-a');
     await this.#probe('tenant-a/nginx-frontend', 'tenant-a/nginx-backend', 'the page', { afterChange: true });
-    await this.#probe('tenant-a/nginx-frontend', 'tenant-a/nginx-backend', 'the page', { family: 6 });
+    await this.#probe('tenant-a/nginx-frontend', 'tenant-a/nginx-backend', 'the page', { second: true });
     await this.#probe('tenant-a/nginx-frontend', 'tenant-a/nginx-backend', 'a time-out', { port: 81 });
   }
 
@@ -236,14 +250,14 @@ class Demo {
     this.narrator.say('Done.');
   }
 
-  async #startPods(pods: readonly DemoPod[]): Promise<void> {
-    const manifests = pods.map(podManifest);
+  async #startPods(pods: readonly Omit<DemoPod, 'image'>[]): Promise<void> {
+    const manifests = pods.map((pod) => podManifest({ ...pod, image: this.#o.image }));
     this.narrator.command(pasted(`${this.#o.romana('apply')} -f -`, manifests));
     for (const [i, pod] of pods.entries()) {
       await this.#stage.make(PODS, parse(manifests[i] ?? '') as object, pod.namespace);
     }
     for (const { namespace, name } of pods) {
-      const pod = await this.#stage.running(namespace, name);
+      const pod = await this.#stage.running(namespace, name, (words) => this.narrator.say(words));
       this.#pods.set(`${namespace}/${name}`, pod);
       for (const address of pod.addresses) {
         this.narrator.detail(
@@ -257,10 +271,13 @@ class Demo {
     from: string,
     to: string,
     expected: Outcome,
-    { port = 80, family = 4, afterChange = false }: { port?: number; family?: 4 | 6; afterChange?: boolean } = {},
+    { port = 80, second = false, afterChange = false }: ProbeOptions = {},
   ): Promise<void> {
+    const family = this.#families[second ? 1 : 0];
+    if (family === undefined) return; // the cluster has no second one
     const [source, target] = [this.#address(from, family), this.#address(to, family)];
-    if (source === undefined || target === undefined) return; // the cluster has no such family
+    if (source === undefined || target === undefined)
+      throw new Error(`pod ${source === undefined ? from : to} has no IPv${family} address, as all pods have here`);
     this.#o.signal.throwIfAborted();
     const command = requestCommand(target, port);
     const [namespace = '', pod = ''] = from.split('/');
@@ -282,7 +299,7 @@ class Demo {
     );
   }
 
-  #address(pod: string, family: 4 | 6): Address | undefined {
+  #address(pod: string, family: Family): Address | undefined {
     return this.#pods.get(pod)?.addresses.find((address) => familyOf(address) === family);
   }
 }

@@ -9,9 +9,14 @@ export interface DemoPod {
   readonly name: string;
   readonly segment?: string;
   readonly node: string;
+  /** The image; nginx, by whatever name. */
+  readonly image: string;
 }
 
-/** The pod as YAML: the founding page's Pod with a node added. */
+/**
+ * The pod as YAML: the founding page's Pod with a node added. It is named, and not selected by a label, since a node's
+ * label `kubernetes.io/hostname` may be another than its name.
+ */
 export function podManifest(pod: DemoPod): string {
   return stringify(
     {
@@ -23,9 +28,11 @@ export function podManifest(pod: DemoPod): string {
         labels: { app: 'nginx', ...(pod.segment === undefined ? {} : { segment: pod.segment }) },
       },
       spec: {
-        nodeSelector: { 'kubernetes.io/hostname': pod.node },
+        nodeName: pod.node,
         terminationGracePeriodSeconds: 1,
-        containers: [{ name: 'nginx', image: 'nginx', ports: [{ containerPort: 80 }] }],
+        containers: [
+          { name: 'nginx', image: pod.image, imagePullPolicy: 'IfNotPresent', ports: [{ containerPort: 80 }] },
+        ],
       },
     },
     YAML,

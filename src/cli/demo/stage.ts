@@ -9,10 +9,13 @@ import { type Node, parseNode } from '../../objects/node.ts';
 import { type Pod, parsePod } from '../../objects/pod.ts';
 import { HOSTS, NAMESPACES, NETWORKS, NODES, PODS, type Resource, TENANTS } from '../../objects/resources.ts';
 import { parseTenant } from '../../objects/tenant.ts';
+import { createPod, lastWarning, podProgress } from '../pod-progress.ts';
 
-/** How long pods may take to run, and deleted ones to be gone, in milliseconds. */
-const PATIENCE_MS = 60_000;
+/** How long pods may take to run, their image pulled, and deleted ones to be gone, in milliseconds. */
+const PATIENCE_MS = 180_000;
 const LOOK_EVERY_MS = 50;
+/** After so long it is said what is waited for, in milliseconds. */
+const TOLD_AFTER_MS = 3_000;
 
 interface Made {
   readonly resource: Resource;
@@ -35,27 +38,15 @@ interface NodeJson {
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
-/** What of a core/v1 Pod says how far it is. */
-interface PodJson {
-  readonly status?: {
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-    readonly containerStatuses?: readonly {
-      readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
-    }[];
-  };
-}
-
-/** How far a pod is, in words. */
-function stateOf(pod: Pod, { status }: PodJson): string {
-  const waiting = status?.containerStatuses?.map(({ state }) => state?.waiting).find((state) => state !== undefined);
-  const why = waiting === undefined ? '' : `, ${waiting.message ?? waiting.reason ?? 'its container waits'}`;
-  return `it is ${pod.phase} on ${pod.nodeName === '' ? 'no node' : pod.nodeName}${why}`;
-}
-
-function isSchedulable({ spec, status }: NodeJson): boolean {
-  const tainted = spec?.taints?.some(({ effect }) => effect !== 'PreferNoSchedule') === true;
+/**
+ * How willingly a node takes the demo's pods, which name their node and so pass by the scheduler: 0 as any pod; 1 where a
+ * taint keeps others from it, as from control planes; undefined: not at all.
+ */
+function willingness({ spec, status }: NodeJson): 0 | 1 | undefined {
+  const effects = new Set(spec?.taints?.map(({ effect }) => effect));
   const ready = status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
-  return ready && !tainted && spec?.unschedulable !== true;
+  if (!ready || spec?.unschedulable === true || effects.has('NoExecute')) return undefined;
+  return effects.has('NoSchedule') ? 1 : 0;
 }
 
 /** The cluster as the demo uses it: makes objects, remembers which, and removes those and no others. */
@@ -79,10 +70,10 @@ export class Stage {
     return { network, hosts: new Map(hosts.map((host) => [host.meta.name, host])) };
   }
 
-  /** The Nodes, and whether pods without tolerations are placed on them. */
-  async nodes(): Promise<readonly { node: Node; schedulable: boolean }[]> {
+  /** The Nodes, and how willingly they take pods. */
+  async nodes(): Promise<readonly { node: Node; willing: 0 | 1 | undefined }[]> {
     const { items } = await this.client.list(NODES);
-    return items.map((json) => ({ node: unwrap(parseNode(json)), schedulable: isSchedulable(json as NodeJson) }));
+    return items.map((json) => ({ node: unwrap(parseNode(json)), willing: willingness(json as NodeJson) }));
   }
 
   /** The object, or undefined when there is none of that name. */
@@ -99,7 +90,14 @@ export class Stage {
   async make(resource: Resource, object: object, namespace = ''): Promise<void> {
     this.#signal.throwIfAborted();
     try {
-      const made = await this.client.create(resource, object, namespace === '' ? undefined : namespace);
+      const made =
+        resource === PODS
+          ? await createPod(this.client, object, namespace, {
+              clock: this.#clock,
+              patienceMs: PATIENCE_MS,
+              signal: this.#signal,
+            })
+          : await this.client.create(resource, object, namespace === '' ? undefined : namespace);
       const { name, uid } = (made as { metadata: { name: string; uid: string } }).metadata;
       this.#made.push({ resource, namespace, name, uid });
     } catch (error) {
@@ -125,7 +123,7 @@ export class Stage {
     }
     for (const { resource, namespace, name, uid } of made) {
       await this.#until(
-        () => `${resource.kind} ${name} to be gone`,
+        async () => `${resource.kind} ${name} to be gone`,
         async () => {
           const found = await this.find(resource, name, namespace);
           return found === undefined || (found as { metadata: { uid: string } }).metadata.uid !== uid
@@ -136,21 +134,34 @@ export class Stage {
     }
   }
 
-  /** Waits until a pod is Ready and has an address. */
-  async running(namespace: string, name: string): Promise<RunningPod> {
-    let last = 'it was not there';
-    const what = (): string => `pod ${namespace}/${name} to run: ${last}`;
-    return await this.#until(what, async () => {
-      this.#signal.throwIfAborted();
-      const json = await this.client.get(PODS, name, namespace);
-      const pod: Pod = unwrap(parsePod(json));
-      const ready =
-        (json as PodJson).status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') === true;
-      last = stateOf(pod, json as PodJson);
-      return ready && pod.addresses.length > 0
-        ? { namespace, name, node: pod.nodeName, addresses: pod.addresses }
-        : undefined;
-    });
+  /**
+   * Waits until a pod is Ready and has an address.
+   *
+   * @param waits is told how far it is where that takes its time, as the pull of an image does
+   */
+  async running(namespace: string, name: string, waits: (words: string) => void): Promise<RunningPod> {
+    const start = this.#clock.now();
+    let told = '';
+    return await this.#until(
+      async () => {
+        const json = await this.find(PODS, name, namespace);
+        const warning = await lastWarning(this.client, namespace, name).catch(() => '');
+        const words = json === undefined ? 'it was not there' : podProgress(json).words;
+        return `pod ${namespace}/${name} to run: ${words}${warning === '' ? '' : `; ${warning}`}`;
+      },
+      async () => {
+        this.#signal.throwIfAborted();
+        const json = await this.client.get(PODS, name, namespace);
+        const pod: Pod = unwrap(parsePod(json));
+        const { ready, words } = podProgress(json);
+        if (ready && pod.addresses.length > 0) return { namespace, name, node: pod.nodeName, addresses: pod.addresses };
+        if (words !== told && this.#clock.now() - start > TOLD_AFTER_MS) {
+          told = words;
+          waits(`Waiting for pod ${namespace}/${name}: ${words}`);
+        }
+        return undefined;
+      },
+    );
   }
 
   /** An address with its parts named, as the page's reader wants to see it. */
@@ -174,12 +185,12 @@ export class Stage {
     await this.client.patch(NAMESPACES, namespace, { metadata: { annotations: { [key]: value } } });
   }
 
-  async #until<T>(what: () => string, look: () => Promise<T | undefined>): Promise<T> {
+  async #until<T>(what: () => Promise<string>, look: () => Promise<T | undefined>): Promise<T> {
     const end = this.#clock.now() + PATIENCE_MS;
     for (;;) {
       const value = await look();
       if (value !== undefined) return value;
-      if (this.#clock.now() > end) throw new Error(`waited ${PATIENCE_MS / 1000} s in vain for ${what()}`);
+      if (this.#clock.now() > end) throw new Error(`waited ${PATIENCE_MS / 1000} s in vain for ${await what()}`);
       await this.#clock.sleep(LOOK_EVERY_MS);
     }
   }
