@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { type Ended, shell } from './kubectl.ts';
+import { type Ended, shell } from '../support/walk.ts';
 
 const NAME = `rt-${process.pid}-kubectl`;
 const NAMESPACE = 'kubectl';
