@@ -181,5 +181,8 @@ function formatRequirement({ key, operator, values }: Requirement): string {
 
 /** The selector as text for a list request. Selectors that say the same in another order have the same text. */
 export function formatSelector(selector: LabelSelector): string {
-  return [...new Set(selector.requirements.map(formatRequirement))].sort(compareText).join(',');
+  const sorted = selector.requirements
+    .map((requirement) => ({ key: requirement.key, text: formatRequirement(requirement) }))
+    .sort((a, b) => compareText(a.key, b.key) || compareText(a.text, b.text));
+  return [...new Set(sorted.map(({ text }) => text))].join(',');
 }

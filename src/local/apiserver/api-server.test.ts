@@ -15,13 +15,10 @@ import { textAt } from './api-object.ts';
 import { CONTRACT_CRD } from './contract.ts';
 import { ContractClient, namesIn, versionOf } from './contract-client.ts';
 import { makePki } from './pki.ts';
+import { widget } from './scenes/requests.ts';
 import { startServer } from './test-server.ts';
 
 const WIDGETS = '/apis/contract.romana.io/v1/namespaces/default/widgets';
-
-function widget(name: string): object {
-  return { metadata: { name }, spec: { plans: [] } };
-}
 
 test('createApiServer keeps objects, versions and the history of watches across a restart', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'romana-apiserver-'));
@@ -87,9 +84,9 @@ test('a watcher that does not read is cut off, others stay', async (t) => {
   slow.write(`GET ${WIDGETS}?watch=1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer people\r\n\r\n`);
   const quick = await api.watch(t, `${WIDGETS}?watch=1`);
   // Enough to fill the buffers that the kernel has for the connection.
-  const spec = { plans: [], note: 'x'.repeat(1024 * 1024) };
+  const spec = { note: 'x'.repeat(1024 * 1024) };
   for (let i = 0; i < 24; i++) {
-    await api.create(WIDGETS, { metadata: { name: `big${i}` }, spec });
+    await api.create(WIDGETS, widget(`big${i}`, spec));
     assert.deepEqual(await quick.take(1), [`ADDED big${i}`]);
   }
   slow.resume();

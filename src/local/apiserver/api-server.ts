@@ -16,7 +16,6 @@ import { NodeMonitor } from './node-monitor.ts';
 import { ObjectService } from './object-service.ts';
 import { openApiDocuments } from './open-api.ts';
 import { Scheduler } from './scheduler.ts';
-import { makeAjv } from './schema.ts';
 import { Store } from './store.ts';
 import { WatchHub } from './watch-hub.ts';
 import type { WatchLimits } from './watch-stream.ts';
@@ -76,8 +75,7 @@ class EmbeddedApiServer implements ApiServer {
 
   constructor(options: ApiServerOptions) {
     const { storage, crds, tokens, tls, clock, log, historyLimit, watchLimits = WATCH_LIMITS, nodeProxy } = options;
-    const ajv = makeAjv();
-    const registry = new KindRegistry([...builtinKinds(ajv), ...crds.map((crd) => customKind(crd, ajv))]);
+    const registry = new KindRegistry([...builtinKinds(), ...crds.map((crd) => customKind(crd))]);
     const store = new Store(storage, historyLimit);
     const hub = new WatchHub();
     const objects = new ObjectService(store, clock);

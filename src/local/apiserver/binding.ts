@@ -13,6 +13,8 @@ import type { Kind } from './kind.ts';
 import type { ObjectService } from './object-service.ts';
 import { conflict, invalid } from './status-error.ts';
 
+const BINDING = { group: '', plural: 'pods/binding' };
+
 /** Sets, in place, the condition PodScheduled; its time moves only when its status does. */
 export function setPodScheduled(pod: ApiObject, condition: JsonObject, now: number): void {
   const status = ensureObject(pod, 'status');
@@ -51,8 +53,8 @@ export function bindPod(
         `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
       );
     if (pod.metadata.deletionTimestamp !== undefined)
-      throw conflict(kind, name, `pod ${name} is being deleted, cannot be assigned to a host`);
-    if (bound !== '') throw conflict(kind, name, `pod ${name} is already assigned to node "${bound}"`);
+      throw conflict(BINDING, name, `pod ${name} is being deleted, cannot be assigned to a host`);
+    if (bound !== '') throw conflict(BINDING, name, `pod ${name} is already assigned to node "${bound}"`);
     ensureObject(pod, 'spec')['nodeName'] = node;
     setPodScheduled(pod, { status: 'True' }, clock.now());
   });

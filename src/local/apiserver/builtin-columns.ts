@@ -84,7 +84,7 @@ export const BUILTIN_COLUMNS = {
     column('Status', 'Whether it is ready to run pods', nodeStatus),
     column('Roles', 'From its labels node-role.kubernetes.io/...', roles),
     AGE_COLUMN,
-    column('Version', 'Of its node runtime', nodeInfo('kubeletVersion')),
+    column('Version', 'Of its node runtime', (node) => textAt(node, 'status', 'nodeInfo', 'kubeletVersion')),
     column('Internal-IP', 'Its address within the cluster', nodeAddress('InternalIP'), 1),
     column('External-IP', 'Its address from outside', nodeAddress('ExternalIP'), 1),
     column('OS-Image', 'Its operating system', nodeInfo('osImage'), 1),
@@ -100,7 +100,7 @@ export const BUILTIN_COLUMNS = {
     column('Source', 'Who says so', source, 1),
     column('Message', 'What happened and what to do', (event) => textAt(event, 'message').trim()),
     column('First Seen', 'How long ago it happened first', firstSeen, 1),
-    column('Count', 'How often it happened', eventCount, 1, 'integer'),
+    column('Count', 'How often it happened', eventCount, 1),
     { ...NAME_COLUMN, priority: 1 },
   ],
   lease: [

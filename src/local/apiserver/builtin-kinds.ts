@@ -1,14 +1,15 @@
-import type { Ajv } from 'ajv';
-import { arrayAt, ensureObject, isObject, type ApiObject, type JsonObject } from './api-object.ts';
+import { arrayAt, at, ensureObject, textAt, type ApiObject, type JsonObject } from './api-object.ts';
 import { BUILTIN_COLUMNS } from './builtin-columns.ts';
 import { BUILTIN_SCHEMAS } from './builtin-schemas.ts';
 import type { Column } from './column.ts';
 import type { Kind } from './kind.ts';
 import { checkNetworkPolicy, defaultNetworkPolicy } from './network-policy-rules.ts';
+import { OBJECT_META_SCHEMA } from './object-meta-schema.ts';
 import { POD_COLUMNS } from './pod-columns.ts';
 import { checkPod, defaultPod } from './pod-rules.ts';
-import { compileSchema } from './schema.ts';
+import { validateSchema } from './schema.ts';
 import type { Cause } from './status-error.ts';
+import { prune } from './structural-schema.ts';
 
 interface Rules {
   readonly schema: JsonObject;
@@ -22,29 +23,39 @@ type Names = Pick<Kind, 'group' | 'version' | 'plural' | 'kind' | 'shortNames'>;
 const COMMON = {
   categories: [],
   namespaced: true,
+  builtin: true,
+  unconditionalUpdate: true,
+  createsOnUpdate: false,
   hasStatus: true,
   keepsStatusOnCreate: false,
   hasGeneration: false,
-  unconditionalUpdate: true,
   collectionDelete: true,
   nameRule: 'subdomain',
-  strategicMerge: true,
-  // Their schemas do not describe all fields, and nothing is dropped.
-  unknownFields: () => [],
+  // Their schemas do not describe all fields of spec and status, and nothing there is dropped.
+  unknownFields: (body: unknown) =>
+    prune(structuredClone(at(body, 'metadata')), OBJECT_META_SCHEMA).map((field) => `metadata.${field}`),
   selectableFields: [],
 } as const;
 
-const EVENT_FIELDS = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'];
-
-/** Takes away fields that are null, as decoding into Kubernetes' Go types does. */
-export function dropNulls(value: unknown): void {
-  if (Array.isArray(value)) for (const item of value) dropNulls(item);
-  if (!isObject(value)) return;
-  for (const [key, item] of Object.entries(value)) {
-    if (item === null) delete value[key];
-    else dropNulls(item);
-  }
-}
+const POD_FIELDS = [
+  'spec.nodeName',
+  'spec.restartPolicy',
+  'spec.schedulerName',
+  'spec.serviceAccountName',
+  'spec.hostNetwork',
+  'status.phase',
+  'status.podIP',
+  'status.nominatedNodeName',
+];
+const EVENT_FIELDS = [
+  ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
+    (field) => `involvedObject.${field}`,
+  ),
+  'reason',
+  'reportingComponent',
+  'source',
+  'type',
+];
 
 /** `spec.finalizers` belong to the clean-up of contents; no request changes them. */
 function defaultNamespace(object: ApiObject, old: ApiObject | undefined): void {
@@ -61,10 +72,22 @@ function defaultNode(object: ApiObject): void {
   ensureObject(object, 'status');
 }
 
+function defaultLease(object: ApiObject): void {
+  ensureObject(object, 'spec');
+}
+
+/** An Event is in the namespace of what it is about; of what has none, in `default`. */
+function checkEvent(event: ApiObject): Cause[] {
+  const about = textAt(event, 'involvedObject', 'namespace');
+  const { namespace = '' } = event.metadata;
+  if (about === namespace || (about === '' && namespace === 'default')) return [];
+  const message = `Invalid value: ${JSON.stringify(about)}: does not match event.namespace`;
+  return [{ reason: 'FieldValueInvalid', message, field: 'involvedObject.namespace' }];
+}
+
 /** The kinds that are there without any definition. */
-export function builtinKinds(ajv: Ajv): Kind[] {
+export function builtinKinds(): Kind[] {
   const make = (names: Names, rules: Rules, more: Partial<Kind> = {}): Kind => {
-    const bySchema = compileSchema(ajv, rules.schema);
     const { selectableFields = [], ...rest } = more;
     return {
       ...COMMON,
@@ -76,12 +99,9 @@ export function builtinKinds(ajv: Ajv): Kind[] {
       schema: rules.schema,
       columns: rules.columns,
       selectableFields: ['metadata.name', 'metadata.namespace', ...selectableFields],
-      prepare: (object, old) => {
-        dropNulls(object);
-        rules.setDefaults?.(object, old);
-      },
+      prepare: (object, old) => rules.setDefaults?.(object, old),
       validate: (object, old) => {
-        const causes = bySchema(object);
+        const causes = validateSchema(object, rules.schema);
         return causes.length > 0 ? causes : (rules.check?.(object, old) ?? []);
       },
     };
@@ -96,22 +116,22 @@ export function builtinKinds(ajv: Ajv): Kind[] {
     make(
       { ...v1, plural: 'nodes', kind: 'Node', shortNames: ['no'] },
       { schema: BUILTIN_SCHEMAS.node, columns: BUILTIN_COLUMNS.node, setDefaults: defaultNode },
-      { namespaced: false, keepsStatusOnCreate: true },
+      { namespaced: false, keepsStatusOnCreate: true, selectableFields: ['spec.unschedulable'] },
     ),
     make(
       { ...v1, plural: 'pods', kind: 'Pod', shortNames: ['po'] },
       { schema: BUILTIN_SCHEMAS.pod, columns: POD_COLUMNS, setDefaults: defaultPod, check: checkPod },
-      { hasGeneration: true, categories: ['all'], selectableFields: ['spec.nodeName', 'status.phase'] },
+      { hasGeneration: true, categories: ['all'], selectableFields: POD_FIELDS },
     ),
     make(
       { ...v1, plural: 'events', kind: 'Event', shortNames: ['ev'] },
-      { schema: BUILTIN_SCHEMAS.event, columns: BUILTIN_COLUMNS.event },
-      { hasStatus: false, selectableFields: EVENT_FIELDS.map((field) => `involvedObject.${field}`) },
+      { schema: BUILTIN_SCHEMAS.event, columns: BUILTIN_COLUMNS.event, check: checkEvent },
+      { hasStatus: false, selectableFields: EVENT_FIELDS, createsOnUpdate: true },
     ),
     make(
       { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease', shortNames: [] },
-      { schema: BUILTIN_SCHEMAS.lease, columns: BUILTIN_COLUMNS.lease },
-      { hasStatus: false },
+      { schema: BUILTIN_SCHEMAS.lease, columns: BUILTIN_COLUMNS.lease, setDefaults: defaultLease },
+      { hasStatus: false, unconditionalUpdate: false, createsOnUpdate: true },
     ),
     make(
       {

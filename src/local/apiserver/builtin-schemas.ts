@@ -1,4 +1,5 @@
 import type { JsonObject } from './api-object.ts';
+import { DNS_LABEL_SAYS } from './metadata.ts';
 
 /*
  * JSON schemas of the built-in kinds, as far as this server's users rely on them. Unknown fields are kept, unlike in
@@ -7,16 +8,20 @@ import type { JsonObject } from './api-object.ts';
 
 const text: JsonObject = { type: 'string' };
 const integer: JsonObject = { type: 'integer' };
-const port: JsonObject = { type: 'integer', minimum: 1, maximum: 65_535 };
-const protocol: JsonObject = { enum: ['TCP', 'UDP', 'SCTP'] };
+const port: JsonObject = {
+  type: 'integer',
+  minimum: 1,
+  maximum: 65_535,
+  'x-romana-says': 'must be between 1 and 65535, inclusive',
+};
+const protocol: JsonObject = { type: 'string', enum: ['SCTP', 'TCP', 'UDP'] };
 const texts: JsonObject = { type: 'array', items: text };
 const textMap: JsonObject = { type: 'object', additionalProperties: text };
-const dnsLabel: JsonObject = { type: 'string', maxLength: 63, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' };
-const portName: JsonObject = {
+const dnsLabel: JsonObject = {
   type: 'string',
-  minLength: 1,
-  maxLength: 15,
+  maxLength: 63,
   pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+  'x-romana-says': DNS_LABEL_SAYS,
 };
 
 function object(properties: JsonObject, required: readonly string[] = []): JsonObject {
@@ -27,16 +32,13 @@ function list(items: JsonObject, more: JsonObject = {}): JsonObject {
   return { type: 'array', items, ...more };
 }
 
-const conditions = list(object({ type: text, status: { enum: ['True', 'False', 'Unknown'] } }, ['type', 'status']));
+const conditions = list(
+  object({ type: text, status: { type: 'string', enum: ['True', 'False', 'Unknown'] } }, ['type', 'status']),
+);
 
 const labelSelector = object({
   matchLabels: textMap,
-  matchExpressions: list(
-    object({ key: text, operator: { enum: ['In', 'NotIn', 'Exists', 'DoesNotExist'] }, values: texts }, [
-      'key',
-      'operator',
-    ]),
-  ),
+  matchExpressions: list(object({ key: text, operator: text, values: texts })),
 });
 
 const container = object(
@@ -47,10 +49,8 @@ const container = object(
     args: texts,
     workingDir: text,
     env: list(object({ name: { type: 'string', minLength: 1 }, value: text, valueFrom: object({}) }, ['name'])),
-    ports: list(
-      object({ name: portName, containerPort: port, hostPort: port, hostIP: text, protocol }, ['containerPort']),
-    ),
-    imagePullPolicy: { enum: ['Always', 'IfNotPresent', 'Never'] },
+    ports: list(object({ name: text, containerPort: port, hostPort: port, hostIP: text, protocol }, ['containerPort'])),
+    imagePullPolicy: { type: 'string', enum: ['Always', 'IfNotPresent', 'Never'] },
     tty: { type: 'boolean' },
     stdin: { type: 'boolean' },
     resources: object({}),
@@ -61,34 +61,35 @@ const container = object(
 
 const pod = object(
   {
-    spec: object(
-      {
-        containers: list(container, { minItems: 1 }),
-        initContainers: list(container),
-        nodeName: text,
-        nodeSelector: textMap,
-        restartPolicy: { enum: ['Always', 'OnFailure', 'Never'] },
-        hostNetwork: { type: 'boolean' },
-        serviceAccountName: text,
-        schedulerName: text,
-        hostname: text,
-        terminationGracePeriodSeconds: { type: 'integer', minimum: 0 },
-        activeDeadlineSeconds: port,
-        tolerations: list(
-          object({
-            key: text,
-            operator: { enum: ['Exists', 'Equal'] },
-            value: text,
-            effect: { enum: ['NoSchedule', 'PreferNoSchedule', 'NoExecute', ''] },
-            tolerationSeconds: integer,
-          }),
-        ),
-        volumes: list(object({ name: dnsLabel }, ['name'])),
+    spec: object({
+      containers: list(container),
+      initContainers: list(container),
+      nodeName: text,
+      nodeSelector: textMap,
+      restartPolicy: { type: 'string', enum: ['Always', 'OnFailure', 'Never'] },
+      hostNetwork: { type: 'boolean' },
+      serviceAccountName: text,
+      schedulerName: text,
+      hostname: text,
+      terminationGracePeriodSeconds: integer,
+      activeDeadlineSeconds: {
+        type: 'integer',
+        minimum: 1,
+        'x-romana-says': 'must be between 1 and 2147483647, inclusive',
       },
-      ['containers'],
-    ),
+      tolerations: list(
+        object({
+          key: text,
+          operator: { type: 'string', enum: ['Exists', 'Equal'] },
+          value: text,
+          effect: { type: 'string', enum: ['NoSchedule', 'PreferNoSchedule', 'NoExecute', ''] },
+          tolerationSeconds: integer,
+        }),
+      ),
+      volumes: list(object({ name: dnsLabel }, ['name'])),
+    }),
     status: object({
-      phase: { enum: ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown', ''] },
+      phase: { type: 'string', enum: ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown', ''] },
       conditions,
       hostIP: text,
       podIP: text,
@@ -106,10 +107,10 @@ const node = object({
     podCIDRs: texts,
     providerID: text,
     taints: list(
-      object({ key: text, value: text, effect: { enum: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] } }, [
-        'key',
-        'effect',
-      ]),
+      object(
+        { key: text, value: text, effect: { type: 'string', enum: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] } },
+        ['key', 'effect'],
+      ),
     ),
   }),
   status: object({
@@ -123,49 +124,44 @@ const node = object({
 
 const namespace = object({
   spec: object({ finalizers: texts }),
-  status: object({ phase: { enum: ['Active', 'Terminating'] }, conditions }),
+  status: object({ phase: { type: 'string', enum: ['Active', 'Terminating'] }, conditions }),
 });
 
-const event = object(
-  {
-    involvedObject: object({ kind: text, namespace: text, name: text, uid: text, apiVersion: text }),
-    reason: text,
-    message: { type: 'string', maxLength: 1024 },
-    type: text,
-    count: integer,
-    firstTimestamp: { type: 'string', format: 'date-time' },
-    lastTimestamp: { type: 'string', format: 'date-time' },
-    eventTime: { type: 'string', format: 'date-time' },
-    source: object({ component: text, host: text }),
-  },
-  ['involvedObject'],
-);
+const event = object({
+  involvedObject: object({ kind: text, namespace: text, name: text, uid: text, apiVersion: text }),
+  reason: text,
+  message: text,
+  type: text,
+  count: integer,
+  firstTimestamp: { type: 'string', format: 'date-time' },
+  lastTimestamp: { type: 'string', format: 'date-time' },
+  eventTime: { type: 'string', format: 'date-time' },
+  source: object({ component: text, host: text }),
+});
 
 const lease = object({
   spec: object({
     holderIdentity: text,
-    leaseDurationSeconds: { type: 'integer', minimum: 1 },
-    leaseTransitions: { type: 'integer', minimum: 0 },
+    leaseDurationSeconds: { type: 'integer', minimum: 1, 'x-romana-says': 'must be greater than 0' },
+    leaseTransitions: { type: 'integer', minimum: 0, 'x-romana-says': 'must be greater than or equal to 0' },
     acquireTime: { type: 'string', format: 'date-time' },
     renewTime: { type: 'string', format: 'date-time' },
   }),
 });
 
-const cidr: JsonObject = { type: 'string', format: 'cidr' };
-
 const peers = list(
   object({
     podSelector: labelSelector,
     namespaceSelector: labelSelector,
-    ipBlock: object({ cidr, except: list(cidr) }, ['cidr']),
+    ipBlock: object({ cidr: text, except: texts }, ['cidr']),
   }),
 );
 
 const policyPorts = list(
   object({
-    protocol,
+    protocol: { type: 'string', enum: ['TCP', 'UDP', 'SCTP'] },
     endPort: port,
-    port: { type: ['integer', 'string'], minimum: 1, maximum: 65_535, minLength: 1, maxLength: 15 },
+    port: { ...port, type: ['integer', 'string'], 'x-kubernetes-int-or-string': true },
   }),
 );
 
@@ -173,7 +169,7 @@ const networkPolicy = object(
   {
     spec: object({
       podSelector: labelSelector,
-      policyTypes: list({ enum: ['Ingress', 'Egress'] }, { maxItems: 2 }),
+      policyTypes: list({ type: 'string', enum: ['Ingress', 'Egress'] }),
       ingress: list(object({ from: peers, ports: policyPorts })),
       egress: list(object({ to: peers, ports: policyPorts })),
     }),

@@ -19,6 +19,8 @@ export interface ContractTarget {
 export interface Answer {
   readonly code: number;
   readonly body: JsonObject;
+  /** The texts of its Warning headers. */
+  readonly warnings: readonly string[];
 }
 
 /** One line of a watch. */
@@ -59,7 +61,12 @@ export class ContractClient {
       ...this.#connection(),
     });
     const text = await response.text();
-    return { code: response.status, body: text.startsWith('{') ? (JSON.parse(text) as JsonObject) : { text } };
+    const warnings = [...(response.headers.get('warning') ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)];
+    return {
+      code: response.status,
+      body: text.startsWith('{') ? (JSON.parse(text) as JsonObject) : { text },
+      warnings: warnings.map(([, warning = '']) => warning.replaceAll(/\\(.)/g, '$1')),
+    };
   }
 
   /** A request that must get `code`. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { at, textAt } from './api-object.ts';
-import { blamed, type ContractClient, namesIn } from './contract-client.ts';
+import type { ContractClient } from './contract-client.ts';
 
 /** A pod that no scheduler of the cluster takes. */
 function pod(name: string, spec: object = {}): object {
@@ -55,35 +55,5 @@ export function declarePodContract(client: () => Promise<ContractClient>): void 
     assert.equal(textAt(bound, 'status', 'conditions', 0, 'type'), 'PodScheduled');
     await api.refused(409, 'Conflict', 'POST', `${path}/one/binding`, binding);
     await api.expect(200, 'DELETE', `${path}/one?gracePeriodSeconds=0`);
-  });
-
-  test('API: pods are selected by node and phase', async (t) => {
-    const api = await client();
-    const path = podsIn(await api.namespace(t));
-    await api.create(path, pod('one', { nodeName: 'contract-no-such-node' }));
-    await api.create(path, pod('two'));
-    const named = async (selector: string): Promise<string[]> =>
-      namesIn(await api.expect(200, 'GET', `${path}?fieldSelector=${encodeURIComponent(selector)}`));
-    assert.deepEqual(await named('spec.nodeName=contract-no-such-node'), ['one']);
-    assert.deepEqual(await named('spec.nodeName=,status.phase=Pending'), ['two']);
-    await api.expect(200, 'DELETE', `${path}/one?gracePeriodSeconds=0`);
-  });
-
-  test("API: a pod's containers are checked, and its spec can't be changed later", async (t) => {
-    const api = await client();
-    const path = podsIn(await api.namespace(t));
-    const none = await api.refused(422, 'Invalid', 'POST', path, pod('bad', { containers: [] }));
-    assert.deepEqual(blamed(none), ['spec.containers']);
-    const twice = [
-      { name: 'a', image: 'nginx' },
-      { name: 'a', image: 'nginx' },
-    ];
-    const duplicate = await api.refused(422, 'Invalid', 'POST', path, pod('bad', { containers: twice }));
-    assert.deepEqual(blamed(duplicate), ['spec.containers[1].name']);
-    await api.create(path, pod('one'));
-    const type = 'application/merge-patch+json';
-    const patch = { spec: { hostNetwork: true } };
-    const fixed = await api.refused(422, 'Invalid', 'PATCH', `${path}/one`, patch, { type });
-    assert.deepEqual(blamed(fixed), ['spec']);
   });
 }

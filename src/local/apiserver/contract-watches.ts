@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ContractClient, versionOf } from './contract-client.ts';
-import { widget, widgetsIn } from './contract-objects.ts';
+import { widgetsIn } from './contract-objects.ts';
+import { widget } from './scenes/requests.ts';
 
 const MERGE = { type: 'application/merge-patch+json' };
 
@@ -65,7 +66,7 @@ export function declareWatchContract(client: () => Promise<ContractClient>): voi
   test('API: an object that leaves a selector is shown as it was, under the version at which it left', async (t) => {
     const api = await client();
     const path = widgetsIn(await api.namespace(t));
-    const made = await api.create(path, { metadata: { name: 'one', labels: { a: 'b' } }, spec: { plans: [] } });
+    const made = await api.create(path, widget('one', {}, { labels: { a: 'b' } }));
     const watch = await api.watch(t, `${path}?watch=1&resourceVersion=${versionOf(made)}&labelSelector=a%3Db`);
     const left = await api.expect(200, 'PATCH', `${path}/one`, { metadata: { labels: { a: 'c' } } }, MERGE);
     const event = await watch.next();

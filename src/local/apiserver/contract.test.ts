@@ -16,4 +16,4 @@ after(() => server.close());
 declareContract(async () => {
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   return { url: `http://127.0.0.1:${port}`, token: 'people' };
-});
+}, false);

@@ -2,6 +2,7 @@ import { ContractClient, type ContractTarget } from './contract-client.ts';
 import { declareListContract } from './contract-lists.ts';
 import { declareObjectContract } from './contract-objects.ts';
 import { declarePodContract } from './contract-pods.ts';
+import { declareSceneContract } from './contract-scenes.ts';
 import { declareWatchContract } from './contract-watches.ts';
 
 /** A kind made for the contract; the server under test must have it. */
@@ -45,6 +46,31 @@ export const CONTRACT_CRD = {
                   size: { 'x-kubernetes-int-or-string': true },
                   labels: { type: 'object', additionalProperties: { type: 'string' } },
                   free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+                  short: { type: 'string', minLength: 1, maxLength: 5 },
+                  addresses: { type: 'array', items: { type: 'string', format: 'ipv4' } },
+                  network: { type: 'string', format: 'cidr' },
+                  since: { type: 'string', format: 'date-time' },
+                  weight: { type: 'number', minimum: 0, exclusiveMinimum: true, multipleOf: 0.5 },
+                  ratio: { type: 'number' },
+                  on: { type: 'boolean' },
+                  limits: {
+                    type: 'object',
+                    minProperties: 1,
+                    maxProperties: 2,
+                    additionalProperties: { type: 'integer' },
+                  },
+                  either: {
+                    type: 'object',
+                    properties: { a: { type: 'integer' }, b: { type: 'integer' } },
+                    oneOf: [{ required: ['a'] }, { required: ['b'] }],
+                  },
+                  keyed: {
+                    type: 'array',
+                    'x-kubernetes-list-type': 'map',
+                    'x-kubernetes-list-map-keys': ['name'],
+                    items: { type: 'object', required: ['name'], properties: { name: { type: 'string' } } },
+                  },
+                  set: { type: 'array', 'x-kubernetes-list-type': 'set', items: { type: 'string' } },
                 },
               },
               status: { type: 'object', properties: { phase: { type: 'string' } } },
@@ -60,12 +86,14 @@ export const CONTRACT_CRD = {
  * Declares the tests that hold for every Kubernetes API server that our parts may meet, ours as well as the real one.
  *
  * @param target called once, when the first test runs.
+ * @param real whether it is Kubernetes' own.
  */
-export function declareContract(target: () => Promise<ContractTarget>): void {
+export function declareContract(target: () => Promise<ContractTarget>, real: boolean): void {
   let made: Promise<ContractClient> | undefined;
   const client = (): Promise<ContractClient> => (made ??= target().then((t) => new ContractClient(t)));
   declareObjectContract(client);
   declareListContract(client);
   declareWatchContract(client);
   declarePodContract(client);
+  declareSceneContract(client, real);
 }

@@ -1,11 +1,11 @@
-import type { Ajv } from 'ajv';
 import { arrayAt, at, isObject, objectAt, textAt, type ApiObject, type JsonObject } from './api-object.ts';
 import type { Kind } from './kind.ts';
+import { OBJECT_META_SCHEMA } from './object-meta-schema.ts';
 import { printerColumns } from './printer-columns.ts';
-import { compileSchema } from './schema.ts';
-import { applyDefaults, prune, toJsonSchema } from './structural-schema.ts';
+import { validateSchema } from './schema.ts';
+import { applyDefaults, prune } from './structural-schema.ts';
 
-const ROOT = ['apiVersion', 'kind', 'metadata'];
+const ROOT_SCHEMA = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: OBJECT_META_SCHEMA };
 
 function strings(values: readonly unknown[]): string[] {
   return values.filter((v) => typeof v === 'string');
@@ -16,7 +16,7 @@ function strings(values: readonly unknown[]): string[] {
  *
  * @throws Error when it is none, or serves more than one version (nothing here converts).
  */
-export function customKind(crd: unknown, ajv: Ajv): Kind {
+export function customKind(crd: unknown): Kind {
   const name = textAt(crd, 'metadata', 'name');
   if (textAt(crd, 'kind') !== 'CustomResourceDefinition' || textAt(crd, 'apiVersion') !== 'apiextensions.k8s.io/v1')
     throw new Error(`${name || 'an object'} is no CustomResourceDefinition of apiextensions.k8s.io/v1`);
@@ -32,7 +32,7 @@ export function customKind(crd: unknown, ajv: Ajv): Kind {
     throw new Error(`CustomResourceDefinition ${name} names ${plural}.${group}, kind "${kind}"`);
   const schema = objectAt(version, 'schema', 'openAPIV3Schema');
   const hasStatus = at(version, 'subresources', 'status') !== undefined;
-  const validate = compileSchema(ajv, toJsonSchema(withoutRoot(schema)));
+  const checked = withoutRoot(schema);
   return {
     key: `${plural}.${group}`,
     group,
@@ -44,33 +44,34 @@ export function customKind(crd: unknown, ajv: Ajv): Kind {
     shortNames: strings(arrayAt(names, 'shortNames')),
     categories: strings(arrayAt(names, 'categories')),
     namespaced: textAt(crd, 'spec', 'scope') === 'Namespaced',
+    builtin: false,
+    unconditionalUpdate: false,
+    createsOnUpdate: false,
     hasStatus,
     keepsStatusOnCreate: !hasStatus,
     hasGeneration: true,
-    unconditionalUpdate: false,
     collectionDelete: true,
     nameRule: 'subdomain',
     selectableFields: ['metadata.name', 'metadata.namespace'],
     columns: printerColumns(version),
     schema,
-    strategicMerge: false,
     unknownFields: (body) => prune(structuredClone(body), withRoot(schema)),
     prepare: (object) => prepare(object, schema),
-    validate,
+    validate: (object) => validateSchema(object, checked),
   };
 }
 
 /** apiVersion, kind and metadata are checked for all kinds alike. */
 function withoutRoot(schema: JsonObject): JsonObject {
   const properties = objectAt(schema, 'properties');
-  const kept = Object.entries(properties).filter(([key]) => !ROOT.includes(key));
+  const kept = Object.entries(properties).filter(([key]) => !Object.hasOwn(ROOT_SCHEMA, key));
   return { ...schema, properties: Object.fromEntries(kept) };
 }
 
-/** The schema with apiVersion, kind and metadata as fields that may hold anything. */
+/** The schema with apiVersion, kind and metadata as all objects have them. */
 function withRoot(schema: JsonObject): JsonObject {
   const properties = isObject(schema['properties']) ? schema['properties'] : {};
-  return { ...schema, properties: { ...properties, ...Object.fromEntries(ROOT.map((key) => [key, true])) } };
+  return { ...schema, properties: { ...properties, ...ROOT_SCHEMA } };
 }
 
 function prepare(object: ApiObject, schema: JsonObject): void {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../lib/clock.ts';
-import { at, isObject, textAt, timestamp, type ApiObject } from './api-object.ts';
+import { arrayAt, at, isObject, textAt, timestamp, type ApiObject } from './api-object.ts';
 import type { Kind } from './kind.ts';
 import { mayGo, type ObjectService } from './object-service.ts';
-import { badRequest, conflict, forbidden } from './status-error.ts';
+import { badRequest, conflict, forbidden, unsupportedOption } from './status-error.ts';
 import type { Store } from './store.ts';
 
 /** What a deletion may ask for (meta/v1 DeleteOptions). */
@@ -20,9 +20,11 @@ export interface Deleted {
   readonly gone: boolean;
 }
 
+/** What may become of an object's dependents; nothing here has any. */
+const PROPAGATION = ['Foreground', 'Background', 'Orphan'];
 const KEPT_NAMESPACES = new Set(['default', 'kube-system']);
 
-/** Reads DeleteOptions from a body (may be undefined) and the query. @throws StatusError 400 */
+/** Reads DeleteOptions from a body (may be undefined) and the query. @throws StatusError 400, 422 */
 export function parseDeleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
   if (body !== undefined && !isObject(body)) throw badRequest('the body of a deletion must be DeleteOptions');
   const kind = textAt(body, 'kind');
@@ -32,12 +34,22 @@ export function parseDeleteOptions(body: unknown, query: URLSearchParams): Delet
   const seconds = grace === undefined || grace === '' ? undefined : Number(grace);
   if (seconds !== undefined && (!Number.isInteger(seconds) || seconds < 0))
     throw badRequest(`gracePeriodSeconds must be a number of seconds, not ${JSON.stringify(grace)}`);
+  const propagation = at(body, 'propagationPolicy') ?? query.get('propagationPolicy') ?? '';
+  if (propagation !== '' && !PROPAGATION.includes(String(propagation)))
+    throw unsupportedOption('DeleteOptions', 'propagationPolicy', propagation, [...PROPAGATION, 'nil']);
+  const dryRun = [...query.getAll('dryRun'), ...arrayAt(body, 'dryRun')].filter((one) => one !== '');
+  if (dryRun.some((one) => one !== 'All')) throw unsupportedOption('DeleteOptions', 'dryRun', dryRun, ['All']);
   return {
     gracePeriodSeconds: seconds,
     uid: textAt(body, 'preconditions', 'uid') || undefined,
     resourceVersion: textAt(body, 'preconditions', 'resourceVersion') || undefined,
-    dryRun: query.getAll('dryRun').includes('All') || JSON.stringify(at(body, 'dryRun') ?? []).includes('"All"'),
+    dryRun: dryRun.length > 0,
   };
+}
+
+/** Deletions name the kind where other conflicts name the resource, in Kubernetes too. */
+function preconditionFailed(kind: Kind, name: string, why: string): Error {
+  return conflict({ group: kind.group, plural: kind.kind }, name, why);
 }
 
 /** Seconds that an object lives on after its deletion: only Pods that a node runs do. */
@@ -68,16 +80,16 @@ export class Deletion {
         throw forbidden(kind, name, 'this namespace may not be deleted');
       const { uid, resourceVersion } = old.metadata;
       if (options.uid !== undefined && options.uid !== uid)
-        throw conflict(
+        throw preconditionFailed(
           kind,
           name,
-          `the UID in the precondition (${options.uid}) does not match the UID in record (${uid})`,
+          `the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
         );
       if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion)
-        throw conflict(
+        throw preconditionFailed(
           kind,
           name,
-          `the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion})`,
+          `the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`,
         );
       const next = this.#marked(kind, old, graceOf(kind, old, options.gracePeriodSeconds));
       return { object: this.#objects.write(kind, old, next), gone: mayGo(kind, next) };
@@ -97,7 +109,8 @@ export class Deletion {
       delete metadata.deletionGracePeriodSeconds;
       next.status = { ...(isObject(next.status) ? next.status : {}), phase: 'Terminating' };
     }
-    if (kind.hasGeneration) metadata.generation = (metadata.generation ?? 0) + 1;
+    // A deletion that only shortens the time is not counted.
+    if (kind.hasGeneration && before === Infinity) metadata.generation = (metadata.generation ?? 0) + 1;
     return next;
   }
 }

@@ -1,7 +1,7 @@
 import type { JsonObject } from './api-object.ts';
 import { apiVersionOf, type Kind, type KindRegistry } from './kind.ts';
 
-const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+const VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 
 /** What `/version` answers; the minor version is the one whose API this server follows. */
 export const VERSION: JsonObject = {

@@ -66,7 +66,8 @@ export class Dispatcher {
       return sendObject(res, 200, document);
     }
     const kind = registry.find(path.group, path.version, path.plural);
-    if (kind === undefined || (!kind.namespaced && path.namespace !== '')) throw noSuchPath();
+    if (kind === undefined || (!kind.namespaced && path.namespace !== ''))
+      throw noSuchPath(registry.all.some(({ builtin, group }) => builtin && group === path.group));
     if (kind.key === 'pods' && path.subresource === 'log') return this.#log(path, query, req, res);
     if (kind.key === 'pods' && path.subresource === 'exec') throw badRequest('Upgrade request required');
     requireJson(req);
@@ -128,6 +129,7 @@ export class Dispatcher {
     }
     // What is left of a body that was not read must not be taken for the next request.
     if (!req.complete) res.setHeader('connection', 'close');
-    sendObject(res, status.code, status.toStatus());
+    if (status.text === undefined) return sendObject(res, status.code, status.toStatus());
+    res.writeHead(status.code, { 'content-type': 'text/plain; charset=utf-8' }).end(status.text);
   }
 }

@@ -5,7 +5,14 @@ interface Term {
   readonly path: readonly string[];
   readonly equal: boolean;
   readonly value: string;
+  /** What a field counts as that is not there. */
+  readonly missing: string;
 }
+
+/** The fields that are false when they are not there. */
+const FLAGS = new Set(['spec.hostNetwork', 'spec.unschedulable']);
+/** Fields of Events that field selectors call by another name. */
+const ALIASES = new Map([['source', 'source.component']]);
 
 /** A parsed field selector; no terms select everything. */
 export type FieldSelector = readonly Term[];
@@ -24,18 +31,23 @@ function splitTerms(text: string): string[] {
 export function parseFieldSelector(text: string, known: readonly string[]): FieldSelector {
   return splitTerms(text).map((term) => {
     const match = /^(.*?)(==|!=|=)(.*)$/s.exec(term);
-    if (match === null) throw badRequest(`invalid field selector ${JSON.stringify(term)}: no =, == or !=`);
+    if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
     const [, field = '', operator, value = ''] = match;
     if (!known.includes(field)) throw badRequest(`field label not supported: ${field}`);
-    return { path: field.split('.'), equal: operator !== '!=', value: value.replaceAll(/\\([\\,=])/g, '$1') };
+    return {
+      path: (ALIASES.get(field) ?? field).split('.'),
+      equal: operator !== '!=',
+      value: value.replaceAll(/\\([\\,=])/g, '$1'),
+      missing: FLAGS.has(field) ? 'false' : '',
+    };
   });
 }
 
-/** Whether an object is selected; a field that is missing counts as ''. */
+/** Whether an object is selected; a field that is missing counts as '', or false. */
 export function matchesFields(selector: FieldSelector, object: unknown): boolean {
-  return selector.every(({ path, equal, value }) => {
+  return selector.every(({ path, equal, value, missing }) => {
     const found = at(object, ...path);
-    const text = typeof found === 'string' || typeof found === 'number' ? String(found) : '';
+    const text = ['string', 'number', 'boolean'].includes(typeof found) ? String(found) : missing;
     return (text === value) === equal;
   });
 }

@@ -15,14 +15,21 @@ export interface Kind {
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly namespaced: boolean;
+  /**
+   * Whether it is one of Kubernetes' own, not of a CustomResourceDefinition. Those may be sent without kind and
+   * take strategic merge patches.
+   */
+  readonly builtin: boolean;
+  /** Whether a replacement without resourceVersion is taken. */
+  readonly unconditionalUpdate: boolean;
+  /** Whether the replacement of an object that is not there makes it. */
+  readonly createsOnUpdate: boolean;
   /** Whether `status` is a subresource, written apart from the rest. */
   readonly hasStatus: boolean;
   /** Whether a new object may bring its status along. */
   readonly keepsStatusOnCreate: boolean;
   /** Whether `metadata.generation` counts the changes to what is wanted. */
   readonly hasGeneration: boolean;
-  /** Whether a replacement without resourceVersion is taken. */
-  readonly unconditionalUpdate: boolean;
   readonly collectionDelete: boolean;
   /** What `metadata.name` must be (RFC 1123): a label, or labels joined by dots. */
   readonly nameRule: 'label' | 'subdomain';
@@ -32,8 +39,6 @@ export interface Kind {
   readonly columns: readonly Column[];
   /** What its objects look like: JSON schema of a built-in kind, structural schema (OpenAPI v3) of a custom one. */
   readonly schema: JsonObject;
-  /** Whether strategic merge patches are taken, as of all built-in kinds. */
-  readonly strategicMerge: boolean;
   /** The fields of a body that would be dropped, such as `spec.foo`; none where all are kept. */
   readonly unknownFields: (body: unknown) => readonly string[];
   /** Sets defaults and takes away what the kind does not know; before validation. Changes `object`; `old` is what it replaces. */

@@ -1,7 +1,7 @@
-import type { ApiObject } from './api-object.ts';
+import type { ApiObject, JsonObject } from './api-object.ts';
 import { apiVersionOf, type Kind } from './kind.ts';
 import { selects, selectsAll, type Selection } from './selection.ts';
-import { StatusError, badRequest, expired } from './status-error.ts';
+import { StatusError, badRequest, expired, forbiddenOption, unsupportedOption } from './status-error.ts';
 import type { Row, Store } from './store.ts';
 
 /** Which part of a list is asked for. */
@@ -25,6 +25,8 @@ export interface ListResult {
   readonly version: number;
   /** '' on the last page. */
   readonly next: string;
+  /** How many objects are on later pages; undefined where Kubernetes does not count them. */
+  readonly remaining?: number | undefined;
   /** The objects as JSON text, in the order of namespace and name. */
   readonly items: readonly string[];
 }
@@ -47,35 +49,50 @@ function decodeToken(text: string): Token {
   throw badRequest('continue key is not valid');
 }
 
-/** Reads limit, continue and the version of a list's query. @throws StatusError 400, 504 for a version to come */
+const MATCHES = ['Exact', 'NotOlderThan', ''];
+
+function checkMatch(match: string, version: string): void {
+  const field = 'resourceVersionMatch';
+  if (!MATCHES.includes(match)) throw unsupportedOption('ListOptions', field, match, MATCHES);
+  if (match === '') return;
+  if (version === '')
+    throw forbiddenOption('ListOptions', field, 'resourceVersionMatch is forbidden unless resourceVersion is provided');
+  if (match === 'Exact' && version === '0')
+    throw forbiddenOption('ListOptions', field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+}
+
+/** Reads limit, continue and the version of a list's query. @throws StatusError 400, 422, 504 for a version to come */
 export function parsePage(query: URLSearchParams, store: Store): Page {
   const limit = Number(query.get('limit') ?? 0);
-  if (!Number.isInteger(limit) || limit < 0) throw badRequest('limit must be a number of objects');
+  if (!Number.isInteger(limit)) throw badRequest('limit must be a number of objects');
   const token = query.get('continue') ?? '';
   const version = query.get('resourceVersion') ?? '';
-  if (!/^\d*$/.test(version)) throw badRequest(`resourceVersion ${JSON.stringify(version)} is no number`);
+  if (!/^\d*$/.test(version)) throw badRequest(`invalid resource version: ${JSON.stringify(version)} is no number`);
+  const match = query.get('resourceVersionMatch') ?? '';
+  checkMatch(match, version);
   if (token !== '') return { limit, start: decodeToken(token), exactly: undefined };
   if (Number(version) > store.version)
     throw new StatusError(504, 'Timeout', `Too large resource version: ${version}, current: ${store.version}`);
-  const exactly = query.get('resourceVersionMatch') === 'Exact' ? Number(version) : undefined;
+  const exactly = match === 'Exact' ? Number(version) : undefined;
   return { limit, start: undefined, exactly };
 }
 
 /** Lists objects of a kind; later pages show the state of the first. @throws StatusError 410 */
 export function list(store: Store, kind: Kind, selection: Selection, page: Page): ListResult {
   const version = page.start?.version ?? page.exactly ?? store.version;
-  // One more than wanted says whether there is another page.
-  const limit = page.limit > 0 && selectsAll(selection) ? page.limit + 1 : undefined;
-  const range = { namespace: selection.namespace, after: page.start, version, limit };
+  const range = { namespace: selection.namespace, after: page.start, version };
   const items: string[] = [];
   let last: Row | undefined;
   try {
-    for (const row of store.list(kind.key, range)) {
-      if (!selectsAll(selection) && !selects(selection, JSON.parse(row.text) as ApiObject)) continue;
+    const rows = store.list(kind.key, range);
+    for (const row of rows) {
+      // A full page ends with its last object, even where nothing that follows is selected, as in Kubernetes.
       if (page.limit > 0 && items.length === page.limit) {
         const { namespace, name } = last ?? row;
-        return { version, next: encodeToken({ version, namespace, name }), items };
+        const remaining = selectsAll(selection) ? rows.length - items.length : undefined;
+        return { version, next: encodeToken({ version, namespace, name }), remaining, items };
       }
+      if (!selectsAll(selection) && !selects(selection, JSON.parse(row.text) as ApiObject)) continue;
       items.push(row.text);
       last = row;
     }
@@ -87,9 +104,17 @@ export function list(store: Store, kind: Kind, selection: Selection, page: Page)
   return { version, next: '', items };
 }
 
+/** The metadata of a page. */
+export function listMetadata({ version, next, remaining }: ListResult): JsonObject {
+  return {
+    resourceVersion: `${version}`,
+    ...(next === '' ? {} : { continue: next }),
+    ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
+  };
+}
+
 /** The list as a JSON text. */
-export function listText(kind: Kind, { version, next, items }: ListResult): string {
-  const metadata = { resourceVersion: `${version}`, ...(next === '' ? {} : { continue: next }) };
-  const head = { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata };
-  return `${JSON.stringify(head).slice(0, -1)},"items":[${items.join(',')}]}`;
+export function listText(kind: Kind, result: ListResult): string {
+  const head = { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata: listMetadata(result) };
+  return `${JSON.stringify(head).slice(0, -1)},"items":[${result.items.join(',')}]}`;
 }

@@ -43,7 +43,11 @@ export const OBJECT_META_SCHEMA: JsonObject = {
     annotations: texts('Words about the object, which nobody selects by'),
     finalizers: { description: 'What must be done before the object goes', type: 'array', items: { type: 'string' } },
     ownerReferences: { description: 'Objects that this one belongs to', type: 'array', items: OWNER },
-    managedFields: { description: 'Never set here', type: 'array', items: { type: 'object' } },
+    managedFields: {
+      description: 'Never set here',
+      type: 'array',
+      items: { type: 'object', additionalProperties: true },
+    },
     selfLink: text('Never set here'),
   },
 };

@@ -1,19 +1,22 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.ts';
-import {
-  arrayAt,
-  isObject,
-  type JsonObject,
-  textAt,
-  timestamp,
-  type ApiObject,
-  type ObjectMeta,
-} from './api-object.ts';
+import { arrayAt, type JsonObject, textAt, timestamp, type ApiObject, type ObjectMeta } from './api-object.ts';
 import { contentFinalizers } from './builtin-kinds.ts';
-import { apiVersionOf, type Kind } from './kind.ts';
+import type { Kind } from './kind.ts';
 import { checkMetadata } from './metadata.ts';
-import { alreadyExists, badRequest, type Cause, conflict, forbidden, invalid, notFound } from './status-error.ts';
+import { decodeObject, placeIn } from './object-body.ts';
+import {
+  alreadyExists,
+  badRequest,
+  badPatch,
+  type Cause,
+  conflict,
+  forbidden,
+  invalid,
+  notFound,
+  StatusError,
+} from './status-error.ts';
 import type { Store } from './store.ts';
 
 /** How a write is to be done. */
@@ -60,10 +63,10 @@ export class ObjectService {
 
   /** Makes an object of a request's body. @throws StatusError 400, 403, 404, 409, 422 */
   create(kind: Kind, namespace: string, body: unknown, { dryRun }: WriteOptions): ApiObject {
-    const object = readBody(kind, namespace, body);
+    const object = placeIn(kind, namespace, decodeObject(kind, body));
     const { metadata } = object;
     if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '')
-      throw badRequest('resourceVersion should not be set on objects to be created');
+      throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
     for (const key of ['deletionTimestamp', 'deletionGracePeriodSeconds', 'managedFields', 'selfLink'])
       delete metadata[key];
     if (kind.hasStatus && !kind.keepsStatusOnCreate) delete object.status;
@@ -78,14 +81,17 @@ export class ObjectService {
       check(kind, object, undefined);
       if (kind.namespaced) this.#checkNamespace(kind, namespace, metadata.name);
       if (this.#store.get(kind.key, namespace, metadata.name) !== undefined) throw alreadyExists(kind, metadata.name);
-      return this.#store.put(kind.key, object);
+      const made = this.#store.put(kind.key, object);
+      if (dryRun) delete (made.metadata as Partial<ObjectMeta>).resourceVersion;
+      return made;
     }, dryRun);
   }
 
   /** Puts a request's body in an object's place. @throws StatusError 400, 404, 409, 422 */
   replace(kind: Kind, namespace: string, name: string, body: unknown, options: UpdateOptions): ApiObject {
-    const next = readBody(kind, namespace, body);
-    if (next.metadata.name === undefined) next.metadata.name = name;
+    const next = placeIn(kind, namespace, decodeObject(kind, body));
+    if ((next.metadata.name as string | undefined) === undefined)
+      throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
     return this.#store.transaction(
       () => this.#update(kind, this.get(kind, namespace, name), next, options),
       options.dryRun,
@@ -102,7 +108,9 @@ export class ObjectService {
   ): ApiObject {
     return this.#store.transaction(() => {
       const old = this.get(kind, namespace, name);
-      const next = readBody(kind, namespace, change(structuredClone(old)));
+      const next = placeIn(kind, namespace, decodePatched(kind, change(structuredClone(old))));
+      const { uid } = next.metadata;
+      if (uid !== old.metadata.uid) throw immutable(kind, name, 'uid', uid);
       return this.#update(kind, old, next, options);
     }, options.dryRun);
   }
@@ -130,7 +138,10 @@ export class ObjectService {
     if (next.status === undefined) delete next.status;
     if (options.subresource === '') keepServersFields(kind, old, next);
     check(kind, next, old);
-    return this.write(kind, old, next);
+    const written = this.write(kind, old, next);
+    // The last update of an object has no version of its own: that is its removal's, which watches show.
+    if (mayGo(kind, next) || options.dryRun) written.metadata.resourceVersion = old.metadata.resourceVersion;
+    return written;
   }
 
   #freeName(kind: Kind, namespace: string, base: string): string {
@@ -151,34 +162,19 @@ export class ObjectService {
   }
 }
 
-/** A body as an object of `kind` in `namespace`; its metadata's name may still be missing. */
-function readBody(kind: Kind, namespace: string, body: unknown): ApiObject {
-  if (!isObject(body)) throw badRequest('the body of the request must be an object');
-  const apiVersion = apiVersionOf(kind);
-  if ((body['apiVersion'] ?? apiVersion) !== apiVersion)
-    throw badRequest(
-      `the API version in the data (${textAt(body, 'apiVersion')}) does not match the expected API version (${apiVersion})`,
-    );
-  if ((body['kind'] ?? kind.kind) !== kind.kind)
-    throw badRequest(`the kind in the data (${textAt(body, 'kind')}) does not match the expected kind (${kind.kind})`);
-  const metadata = body['metadata'] ?? {};
-  if (!isObject(metadata)) throw badRequest('metadata must be an object');
-  const own = textAt(metadata, 'namespace');
-  if (own !== '' && own !== namespace)
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  const meta: JsonObject = Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null));
-  if (kind.namespaced) meta['namespace'] = namespace;
-  else delete meta['namespace'];
-  const { apiVersion: _version, kind: _kind, metadata: _metadata, ...rest } = body;
-  return structuredClone({ apiVersion, kind: kind.kind, metadata: meta as ObjectMeta, ...rest });
+function decodePatched(kind: Kind, patched: unknown): ApiObject {
+  try {
+    return decodeObject(kind, patched);
+  } catch (error) {
+    throw error instanceof StatusError ? badPatch(patched, error.message) : error;
+  }
 }
 
 function check(kind: Kind, object: ApiObject, old: ApiObject | undefined): void {
-  const metadata = checkMetadata(object.metadata, kind.nameRule);
-  if (metadata.length > 0) throw invalid(kind, textAt(object.metadata, 'name'), metadata);
   kind.prepare(object, old);
-  const causes = kind.validate(object, old);
-  if (causes.length > 0) throw invalid(kind, object.metadata.name, causes);
+  const metadata = checkMetadata(object.metadata, { name: kind.nameRule, builtin: kind.builtin });
+  const causes = [...metadata, ...kind.validate(object, old)];
+  if (causes.length > 0) throw invalid(kind, textAt(object.metadata, 'name'), causes);
 }
 
 function checkPreconditions(kind: Kind, old: ApiObject, body: ApiObject): void {
@@ -193,15 +189,28 @@ function checkPreconditions(kind: Kind, old: ApiObject, body: ApiObject): void {
     );
   if (resourceVersion === undefined || resourceVersion === '') {
     if (kind.unconditionalUpdate) return;
-    const message = 'Invalid value: 0x0: must be specified for an update';
-    throw invalid(kind, name, [{ reason: 'FieldValueInvalid', message, field: 'metadata.resourceVersion' }]);
+    const message = 'Invalid value: 0: must be specified for an update';
+    // Kubernetes names the resource here, not the kind.
+    throw invalid({ group: kind.group, kind: kind.plural }, name, [
+      { reason: 'FieldValueInvalid', message, field: 'metadata.resourceVersion' },
+    ]);
   }
+  if (!/^\d+$/.test(resourceVersion))
+    throw new StatusError(500, '', `resourceVersion ${JSON.stringify(resourceVersion)} is no number`);
   if (resourceVersion !== old.metadata.resourceVersion)
     throw conflict(
       kind,
       name,
       'the object has been modified; please apply your changes to the latest version and try again',
     );
+  const { deletionTimestamp } = body.metadata;
+  if (deletionTimestamp !== undefined && deletionTimestamp !== old.metadata.deletionTimestamp)
+    throw immutable(kind, name, 'deletionTimestamp', deletionTimestamp);
+}
+
+function immutable(kind: Kind, name: string, key: string, value: unknown): Error {
+  const message = `Invalid value: ${JSON.stringify(value)}: field is immutable`;
+  return invalid(kind, name, [{ reason: 'FieldValueInvalid', message, field: `metadata.${key}` }]);
 }
 
 const SERVERS_FIELDS = [
@@ -230,7 +239,7 @@ function keepServersFields(kind: Kind, old: ApiObject, next: ApiObject): void {
   const before = arrayAt(from, 'finalizers');
   const added = arrayAt(to, 'finalizers').filter((finalizer) => !before.includes(finalizer));
   if (added.length === 0) return;
-  const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new: ${added.join(', ')}`;
+  const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((one) => JSON.stringify(one)).join(', ')}}`;
   const cause: Cause = { reason: 'FieldValueForbidden', message, field: 'metadata.finalizers' };
   throw invalid(kind, old.metadata.name, [cause]);
 }

@@ -9,12 +9,8 @@ import { strategicMerge } from './strategic-merge.ts';
 const MERGE = 'application/merge-patch+json';
 const STRATEGIC = 'application/strategic-merge-patch+json';
 
-/** A patch of a request. */
-export interface Patch {
-  readonly body: JsonObject;
-  /** What it makes of an object. @throws StatusError 400 */
-  readonly apply: (old: ApiObject) => unknown;
-}
+/** What a patch makes of an object. @throws StatusError 400 */
+export type Patch = (old: ApiObject) => unknown;
 
 /**
  * Reads a merge patch (RFC 7396) or, for the kinds that take it, a strategic merge patch.
@@ -23,10 +19,10 @@ export interface Patch {
  */
 export async function readPatch(kind: Kind, req: IncomingMessage): Promise<Patch> {
   const type = mediaType(req);
-  const supported = kind.strategicMerge ? [MERGE, STRATEGIC] : [MERGE];
+  const supported = kind.builtin ? [MERGE, STRATEGIC] : [MERGE];
   if (!supported.includes(type)) throw unsupportedMediaType(type, supported);
   const body = parsePatch(await readBody(req));
-  return { body, apply: (old) => (type === STRATEGIC ? strategicMerge(old, body) : mergePatch(old, body)) };
+  return (old) => (type === STRATEGIC ? strategicMerge(old, body) : mergePatch(old, body));
 }
 
 function parsePatch(text: string): JsonObject {
@@ -34,8 +30,8 @@ function parsePatch(text: string): JsonObject {
   try {
     patch = JSON.parse(text) as unknown;
   } catch (error) {
-    throw badRequest(`unable to read the patch as JSON: ${(error as Error).message}`);
+    throw badRequest(`error decoding patch: ${(error as Error).message}`);
   }
-  if (!isObject(patch)) throw badRequest('a merge patch must be an object');
+  if (!isObject(patch)) throw badRequest('error decoding patch: it is no JSON object');
   return patch;
 }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { arrayAt, at, isObject, textAt, type ApiObject } from './api-object.ts';
 import type { NodeProxy } from './node-proxy.ts';
-import { badRequest, StatusError, type StatusDetails } from './status-error.ts';
+import { badRequest, notFound, StatusError, type StatusDetails } from './status-error.ts';
 import type { Store } from './store.ts';
 
 /** A container, and the node that runs it. */
@@ -21,7 +21,7 @@ const REFUSAL_LIMIT_BYTES = 64 * 1024;
  * Finds the container that a request for logs or exec means.
  *
  * @param container '' for the only one.
- * @throws StatusError 400 when it isn't clear which, or the pod has no node
+ * @throws StatusError 400 when it isn't clear which, or the pod has no node; 404 when that is not there
  */
 export function findContainer(store: Store, pod: ApiObject, container: string): ContainerPlace {
   const { name, namespace = '' } = pod.metadata;
@@ -35,7 +35,9 @@ export function findContainer(store: Store, pod: ApiObject, container: string): 
   if (!names.includes(chosen)) throw badRequest(`container ${chosen} is not valid for pod ${name}`);
   const node = textAt(pod, 'spec', 'nodeName');
   if (node === '') throw badRequest(`pod ${name} does not have a host assigned`);
-  const addresses = arrayAt(store.get('nodes', '', node), 'status', 'addresses');
+  const found = store.get('nodes', '', node);
+  if (found === undefined) throw notFound({ group: '', plural: 'nodes' }, node);
+  const addresses = arrayAt(found, 'status', 'addresses');
   const address = textAt(
     addresses.find((a) => at(a, 'type') === 'InternalIP'),
     'address',

@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { arrayAt, ensureObject, isObject, objectAt, textAt, type ApiObject, type JsonObject } from './api-object.ts';
+import { checkLabels } from './metadata.ts';
+import { checkPortName } from './port-name.ts';
 import type { Cause } from './status-error.ts';
 
 const SPEC_DEFAULTS: JsonObject = {
@@ -27,6 +29,8 @@ function defaultContainer(container: JsonObject, hostNetwork: boolean): void {
     terminationMessagePolicy: 'File',
   });
   for (const port of arrayAt(container, 'ports').filter(isObject)) {
+    // Numbers that are not given are 0 in Kubernetes.
+    for (const key of ['containerPort', 'hostPort']) if (port[key] === 0) delete port[key];
     setMissing(port, { protocol: 'TCP' });
     if (hostNetwork) setMissing(port, { hostPort: port['containerPort'] });
   }
@@ -34,9 +38,10 @@ function defaultContainer(container: JsonObject, hostNetwork: boolean): void {
 
 /** Sets, in place, the defaults of a Pod (Kubernetes pkg/apis/core/v1/defaults.go) that anything here reads. */
 export function defaultPod(pod: ApiObject): void {
-  if (!isObject(pod.spec)) return;
-  setMissing(pod.spec, SPEC_DEFAULTS);
-  const hostNetwork = pod.spec['hostNetwork'] === true;
+  const spec = ensureObject(pod, 'spec');
+  setMissing(spec, SPEC_DEFAULTS);
+  if (Number(spec['terminationGracePeriodSeconds']) < 0) spec['terminationGracePeriodSeconds'] = 1;
+  const hostNetwork = spec['hostNetwork'] === true;
   for (const list of ['containers', 'initContainers'])
     for (const container of arrayAt(pod.spec, list).filter(isObject)) defaultContainer(container, hostNetwork);
   setMissing(ensureObject(pod, 'status'), { phase: 'Pending', qosClass: 'BestEffort' });
@@ -57,6 +62,37 @@ function duplicateNames(pod: ApiObject): Cause[] {
   );
 }
 
+function checkPorts(container: unknown, field: string): Cause[] {
+  const names = arrayAt(container, 'ports').map((port) => textAt(port, 'name'));
+  return names.flatMap((name, i): Cause[] => {
+    if (name === '') return [];
+    const here = `${field}.ports[${i}].name`;
+    if (names.indexOf(name) === i) return checkPortName(name, here);
+    return [{ reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(name)}`, field: here }];
+  });
+}
+
+function checkMounts(pod: ApiObject, container: unknown, field: string): Cause[] {
+  const volumes = new Set(arrayAt(pod, 'spec', 'volumes').map((volume) => textAt(volume, 'name')));
+  return arrayAt(container, 'volumeMounts').flatMap((mount, i): Cause[] => {
+    const name = textAt(mount, 'name');
+    if (volumes.has(name)) return [];
+    const message = `Not found: ${JSON.stringify(name)}`;
+    return [{ reason: 'FieldValueNotFound', message, field: `${field}.volumeMounts[${i}].name` }];
+  });
+}
+
+function checkContainers(pod: ApiObject): Cause[] {
+  const causes = ['containers', 'initContainers'].flatMap((list) =>
+    arrayAt(pod, 'spec', list).flatMap((container, i) => {
+      const field = `spec.${list}[${i}]`;
+      return [...checkPorts(container, field), ...checkMounts(pod, container, field)];
+    }),
+  );
+  if (arrayAt(pod, 'spec', 'containers').length > 0) return causes;
+  return [...causes, { reason: 'FieldValueRequired', message: 'Required value', field: 'spec.containers' }];
+}
+
 /** What of a Pod's spec may not change: all but images, and what may be shortened or added. */
 function fixedPart(pod: ApiObject): unknown {
   const spec = structuredClone(objectAt(pod, 'spec'));
@@ -71,7 +107,11 @@ function fixedPart(pod: ApiObject): unknown {
 
 /** What is wrong with a Pod beyond its schema; `old` is what it replaces. */
 export function checkPod(pod: ApiObject, old: ApiObject | undefined): Cause[] {
-  const causes = duplicateNames(pod);
+  const causes = [
+    ...checkContainers(pod),
+    ...checkLabels(objectAt(pod, 'spec', 'nodeSelector'), 'spec.nodeSelector'),
+    ...duplicateNames(pod),
+  ];
   if (old !== undefined && !isDeepStrictEqual(fixedPart(pod), fixedPart(old)))
     causes.push({
       reason: 'FieldValueForbidden',

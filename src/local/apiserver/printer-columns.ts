@@ -32,8 +32,7 @@ function columnOf(definition: unknown): Column {
   const priority = at(definition, 'priority');
   return {
     name: textAt(definition, 'name'),
-    // What is shown of a date is its age.
-    type: type === 'date' ? 'string' : type,
+    type,
     format: textAt(definition, 'format'),
     description: textAt(definition, 'description'),
     priority: typeof priority === 'number' ? priority : 0,
@@ -50,5 +49,5 @@ function columnOf(definition: unknown): Column {
  */
 export function printerColumns(version: unknown): readonly Column[] {
   const definitions = arrayAt(version, 'additionalPrinterColumns');
-  return [NAME_COLUMN, ...(definitions.length === 0 ? [AGE_COLUMN] : definitions.map(columnOf))];
+  return [NAME_COLUMN, ...(definitions.length === 0 ? [{ ...AGE_COLUMN, type: 'date' }] : definitions.map(columnOf))];
 }

@@ -1,16 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ApiObject, JsonObject } from './api-object.ts';
+import { isObject, objectAt, type ApiObject } from './api-object.ts';
 import { bindPod } from './binding.ts';
 import { type Deletion, parseDeleteOptions } from './deletion.ts';
 import { checkFields } from './field-validation.ts';
 import { prefersTable, readObject, sendObject, sendText } from './http-exchange.ts';
-import { apiVersionOf, type Kind } from './kind.ts';
+import type { Kind } from './kind.ts';
 import { list, listText, parsePage } from './list.ts';
+import { cannotBeHandled } from './object-body.ts';
 import type { ObjectService } from './object-service.ts';
 import { readPatch } from './patch.ts';
 import type { ResourcePath } from './request-path.ts';
 import { parseSelection } from './selection.ts';
-import { badRequest, methodNotAllowed, noSubresource, noSuchPath, successStatus } from './status-error.ts';
+import {
+  badPatch,
+  methodNotAllowed,
+  noSubresource,
+  noSuchPath,
+  successStatus,
+  unsupportedOption,
+} from './status-error.ts';
 import { parseIncludeObject, tableOfList, tableOfObject, tablesOfWatch, type TableView } from './table.ts';
 import { parseWatch, streamWatch, type WatchSources } from './watch-stream.ts';
 
@@ -31,9 +39,9 @@ export interface ResourceRequest {
   readonly signal: AbortSignal;
 }
 
-function isDryRun(query: URLSearchParams): boolean {
+function isDryRun(query: URLSearchParams, options: string): boolean {
   const values = query.getAll('dryRun').filter((value) => value !== '');
-  if (values.some((value) => value !== 'All')) throw badRequest(`dryRun must be All, not ${values.join(', ')}`);
+  if (values.some((value) => value !== 'All')) throw unsupportedOption(options, 'dryRun', values, ['All']);
   return values.length > 0;
 }
 
@@ -47,8 +55,10 @@ export async function handleCollection(request: ResourceRequest, backend: Backen
     case 'POST': {
       if (kind.namespaced && path.namespace === '') throw methodNotAllowed();
       const body = await readObject(req);
-      checkFields(kind, body, query, res);
-      const made = backend.objects.create(kind, path.namespace, body, { dryRun: isDryRun(query) });
+      const options = 'CreateOptions';
+      const dryRun = isDryRun(query, options);
+      checkFields(kind, body, { query, res, options, refuse: (why) => cannotBeHandled(kind, why) });
+      const made = backend.objects.create(kind, path.namespace, body, { dryRun });
       return sendObject(res, 201, made);
     }
     case 'DELETE':
@@ -59,6 +69,12 @@ export async function handleCollection(request: ResourceRequest, backend: Backen
   }
 }
 
+function withoutVersion(body: unknown): unknown {
+  if (!isObject(body)) return body;
+  const { resourceVersion: _, ...metadata } = objectAt(body, 'metadata');
+  return { ...body, metadata };
+}
+
 /** Answers a request for one object or its status. */
 export async function handleObject(request: ResourceRequest, backend: Backend): Promise<void> {
   const { kind, path, query, req, res } = request;
@@ -67,24 +83,31 @@ export async function handleObject(request: ResourceRequest, backend: Backend): 
   if (path.subresource === 'binding' && kind.key === 'pods') {
     if (req.method !== 'POST') throw methodNotAllowed();
     bindPod(backend, kind, namespace, name, await readObject(req));
-    return sendObject(res, 201, successStatus());
+    return sendObject(res, 201, { ...successStatus(), code: 201 });
   }
   if (path.subresource !== '' && !(path.subresource === 'status' && kind.hasStatus))
     throw noSubresource(path.plural, path.subresource);
   const subresource = path.subresource === 'status' ? 'status' : '';
-  const options = { subresource, dryRun: isDryRun(query) } as const;
+  const named = { PUT: 'UpdateOptions', PATCH: 'PatchOptions' }[req.method ?? ''] ?? 'DeleteOptions';
+  const options = { subresource, dryRun: isDryRun(query, named) } as const;
   switch (req.method ?? '') {
     case 'GET':
       return showObject(request, backend);
     case 'PUT': {
       const body = await readObject(req);
-      checkFields(kind, body, query, res);
+      checkFields(kind, body, { query, res, options: named, refuse: (why) => cannotBeHandled(kind, why) });
+      if (kind.createsOnUpdate && backend.store.get(kind.key, namespace, name) === undefined)
+        return sendObject(res, 201, backend.objects.create(kind, namespace, withoutVersion(body), options));
       return sendObject(res, 200, backend.objects.replace(kind, namespace, name, body, options));
     }
     case 'PATCH': {
       const patch = await readPatch(kind, req);
-      checkFields(kind, patch.body, query, res);
-      return sendObject(res, 200, backend.objects.patch(kind, namespace, name, patch.apply, options));
+      const apply = (old: ApiObject): unknown => {
+        const patched = patch(old);
+        checkFields(kind, patched, { query, res, options: named, refuse: (why) => badPatch(patched, why) });
+        return patched;
+      };
+      return sendObject(res, 200, backend.objects.patch(kind, namespace, name, apply, options));
     }
     case 'DELETE':
       if (subresource !== '') throw methodNotAllowed();
@@ -144,10 +167,9 @@ async function deleteCollection(request: ResourceRequest, backend: Backend): Pro
   const options = parseDeleteOptions(await readObject(req), query);
   const selection = parseSelection(kind, namespaceOf(request), query);
   const { items, version } = list(backend.store, kind, selection, { limit: 0, start: undefined, exactly: undefined });
-  const deleted: JsonObject[] = items.map((text) => {
+  for (const text of items) {
     const { namespace = '', name } = (JSON.parse(text) as ApiObject).metadata;
-    return backend.deletion.delete(kind, namespace, name, options).object;
-  });
-  const metadata = { resourceVersion: `${version}` };
-  sendObject(res, 200, { kind: kind.listKind, apiVersion: apiVersionOf(kind), metadata, items: deleted });
+    backend.deletion.delete(kind, namespace, name, options);
+  }
+  sendText(res, 200, listText(kind, { version, items, next: '' }));
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { CoalescingRunner } from '../../lib/coalescing-runner.ts';
 import { textAt, timestamp, type ApiObject } from './api-object.ts';
 import { bindPod, setPodScheduled } from './binding.ts';
@@ -134,7 +135,8 @@ export class Scheduler {
     const { name, namespace = '', uid, resourceVersion } = pod.metadata;
     const now = timestamp(this.#parts.clock.now());
     const event = {
-      metadata: { generateName: `${name}.` },
+      // A generated name may not begin with one that ends with a dot.
+      metadata: { name: `${name}.${randomUUID().replaceAll('-', '').slice(0, 16)}` },
       involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid, resourceVersion },
       type,
       reason,

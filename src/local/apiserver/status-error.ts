@@ -28,12 +28,15 @@ export interface Subject {
  * handlers and turned into the answer in one place.
  */
 export class StatusError extends Error {
+  /** What is answered in place of a Status object. */
+  readonly text: string | undefined;
   readonly code: number;
   readonly reason: string;
   readonly details: StatusDetails | undefined;
 
-  constructor(code: number, reason: string, message: string, details?: StatusDetails) {
+  constructor(code: number, reason: string, message: string, details?: StatusDetails, text?: string) {
     super(message);
+    this.text = text;
     this.name = 'StatusError';
     this.code = code;
     this.reason = reason;
@@ -48,7 +51,7 @@ export class StatusError extends Error {
       metadata: {},
       status: 'Failure',
       message: this.message,
-      reason: this.reason,
+      ...(this.reason === '' ? {} : { reason: this.reason }),
       ...(this.details === undefined ? {} : { details: this.details }),
       code: this.code,
     };
@@ -78,9 +81,14 @@ export function notFound(s: Subject, name: string): StatusError {
   return new StatusError(404, 'NotFound', `${qualified(s)} "${name}" not found`, detailsOf(s, name));
 }
 
-/** 404: there is nothing at this path. */
-export function noSuchPath(): StatusError {
-  return new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+/**
+ * 404: there is nothing at this path.
+ *
+ * @param builtin whether it is in a group of Kubernetes' own, which have a Status for that, while all else has a text.
+ */
+export function noSuchPath(builtin = false): StatusError {
+  const message = 'the server could not find the requested resource';
+  return new StatusError(404, 'NotFound', message, {}, builtin ? undefined : '404 page not found\n');
 }
 
 /** 404: what Kubernetes has at this path of an object, and this server has not. */
@@ -126,11 +134,36 @@ export function invalid(kind: { group: string; kind: string }, name: string, cau
   const text = list.length === 1 ? list[0] : `[${list.join(', ')}]`;
   const group = kind.group === '' ? '' : `.${kind.group}`;
   return new StatusError(422, 'Invalid', `${kind.kind}${group} "${name}" is invalid: ${text}`, {
-    name,
+    ...(name === '' ? {} : { name }),
     ...(kind.group === '' ? {} : { group: kind.group }),
     kind: kind.kind,
     causes,
   });
+}
+
+/** 422: what a patch makes of an object is no object of its kind. */
+export function badPatch(patched: unknown, why: string): StatusError {
+  const message = `Invalid value: ${JSON.stringify(JSON.stringify(patched))}: ${why}`;
+  const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }];
+  return new StatusError(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes });
+}
+
+/** 422: a query of a request has a value that is none of those there are. */
+export function unsupportedOption(
+  kind: string,
+  field: string,
+  value: unknown,
+  supported: readonly string[],
+): StatusError {
+  const list = supported.map((one) => JSON.stringify(one)).join(', ');
+  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`;
+  return invalid({ group: 'meta.k8s.io', kind }, '', [{ reason: 'FieldValueNotSupported', message, field }]);
+}
+
+/** 422: a query of a request may not be there. */
+export function forbiddenOption(kind: string, field: string, why: string): StatusError {
+  const cause = { reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field };
+  return invalid({ group: 'meta.k8s.io', kind }, '', [cause]);
 }
 
 /** 410: the version asked for is older than the history that is kept, or of another history. */

@@ -35,20 +35,20 @@ test('strategicMerge merges lists by their key, replaces the others and adds to 
   });
   assert.deepEqual(next['spec'], {
     containers: [
+      { name: 'two', image: 'new' },
       {
         name: 'one',
         image: 'i',
         env: [
-          { name: 'A', value: '1' },
           { name: 'B', value: '2' },
+          { name: 'A', value: '1' },
         ],
       },
-      { name: 'two', image: 'new' },
       { name: 'three', image: 'k' },
     ],
     tolerations: [{ key: 'other' }],
   });
-  assert.deepEqual((next['metadata'] as { finalizers: string[] }).finalizers, ['x', 'y']);
+  assert.deepEqual((next['metadata'] as { finalizers: string[] }).finalizers, ['y', 'x']);
 });
 
 test('strategicMerge obeys its directives', () => {

@@ -64,7 +64,7 @@ function mergeKeyed(old: unknown, patch: unknown, field: string, key: string): u
     else if (!remove && at === -1) items.push(mergeObject({}, change, name));
     else if (!remove) items[at] = mergeObject(items[at], change, name);
   }
-  return items;
+  return inOrder(items, changes, key, old);
 }
 
 function mergeValue(old: unknown, patch: unknown, parent: string, name: string): unknown {
@@ -75,24 +75,46 @@ function mergeValue(old: unknown, patch: unknown, parent: string, name: string):
   if (key !== undefined) return mergeKeyed(old, patch, field, key);
   if (!MERGED_SETS.has(field)) return patch;
   const before = Array.isArray(old) ? (old as unknown[]) : [];
-  return [...before, ...(patch as unknown[]).filter((value) => !before.includes(value))];
+  const merged = [...before, ...(patch as unknown[]).filter((value) => !before.includes(value))];
+  return inOrder(merged, patch, undefined, before);
 }
 
-/** Puts what the patch names in the patch's order; what it does not name stays behind what it followed. */
-function inOrder(items: readonly unknown[], order: readonly unknown[], key: string | undefined): unknown[] {
+/**
+ * Puts what `order` names in its order; what it does not name stays before what it preceded (strategicpatch,
+ * `mergeSortedSlice`).
+ *
+ * @param key what identifies the items of lists that merge by it.
+ * @param old the list as it was.
+ */
+function inOrder(
+  items: readonly unknown[],
+  order: readonly unknown[],
+  key: string | undefined,
+  old: unknown,
+): unknown[] {
   const idOf = (value: unknown): unknown => (key !== undefined && isObject(value) ? value[key] : value);
-  const wanted = order.map(idOf);
-  const rankOf = (item: unknown): number => wanted.findIndex((id) => isDeepStrictEqual(id, idOf(item)));
-  let last = -1;
-  const ranked = items.map((item) => {
-    const rank = rankOf(item);
-    if (rank !== -1) last = rank;
-    return { item, rank: rank === -1 ? last + 0.5 : rank };
-  });
-  return ranked.toSorted((a, b) => a.rank - b.rank).map(({ item }) => item);
+  const rankIn = (list: readonly unknown[], item: unknown): number =>
+    list.findIndex((other) => isDeepStrictEqual(idOf(other), idOf(item)));
+  const before: readonly unknown[] = Array.isArray(old) ? old : [];
+  const named = items
+    .filter((item) => rankIn(order, item) !== -1)
+    .toSorted((a, b) => rankIn(order, a) - rankIn(order, b));
+  const others = items.filter((item) => rankIn(order, item) === -1);
+  const result: unknown[] = [];
+  for (const item of named) {
+    const place = rankIn(before, item);
+    while (place !== -1 && others.length > 0 && rankIn(before, others[0]) < place) result.push(others.shift());
+    result.push(item);
+  }
+  return [...result, ...others];
 }
 
-function applyDirective(result: Map<string, unknown>, directive: string, value: unknown, parent: string): void {
+function applyDirective(
+  result: Map<string, unknown>,
+  directive: string,
+  value: unknown,
+  { parent, old }: { parent: string; old: unknown },
+): void {
   const name = directive.slice(directive.indexOf('/') + 1);
   const list = result.get(name);
   if (!Array.isArray(list)) return;
@@ -103,7 +125,7 @@ function applyDirective(result: Map<string, unknown>, directive: string, value: 
       name,
       items.filter((item) => !given.includes(item)),
     );
-  else result.set(name, inOrder(items, given, MERGE_KEYS.get(`${parent}.${name}`)));
+  else result.set(name, inOrder(items, given, MERGE_KEYS.get(`${parent}.${name}`), isObject(old) ? old[name] : []));
 }
 
 function mergeObject(old: unknown, patch: JsonObject, parent: string): JsonObject | undefined {
@@ -123,7 +145,7 @@ function mergeObject(old: unknown, patch: JsonObject, parent: string): JsonObjec
     if (next === undefined) result.delete(key);
     else result.set(key, next);
   }
-  for (const key of directives.toSorted()) applyDirective(result, key, changes[key], parent);
+  for (const key of directives.toSorted()) applyDirective(result, key, changes[key], { parent, old });
   return Object.fromEntries(result);
 }
 

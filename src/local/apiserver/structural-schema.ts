@@ -1,67 +1,4 @@
-import { isObject, type JsonObject } from './api-object.ts';
-
-const KEPT = [
-  'type',
-  'format',
-  'enum',
-  'minimum',
-  'maximum',
-  'exclusiveMinimum',
-  'exclusiveMaximum',
-  'multipleOf',
-  'minLength',
-  'maxLength',
-  'pattern',
-  'minItems',
-  'maxItems',
-  'uniqueItems',
-  'minProperties',
-  'maxProperties',
-  'required',
-] as const;
-
-function mapValues(value: unknown, f: (schema: unknown) => unknown): JsonObject {
-  return isObject(value) ? Object.fromEntries(Object.entries(value).map(([key, v]) => [key, f(v)])) : {};
-}
-
-/** OpenAPI 3.0 has the exclusive bounds as flags beside the bounds; JSON Schema has them as bounds. */
-function fixExclusive(result: JsonObject, flag: 'exclusiveMinimum' | 'exclusiveMaximum', bound: string): void {
-  if (typeof result[flag] !== 'boolean') return;
-  if (result[flag] && result[bound] !== undefined) {
-    result[flag] = result[bound];
-    delete result[bound];
-  } else delete result[flag];
-}
-
-function orNull(schema: JsonObject): JsonObject {
-  if (schema['allOf'] ?? schema['anyOf'] ?? schema['oneOf'] ?? schema['not'])
-    return { anyOf: [{ type: 'null' }, schema] };
-  const types = [schema['type'] ?? []].flat();
-  if (types.length > 0) schema['type'] = [...types, 'null'];
-  if (Array.isArray(schema['enum'])) schema['enum'] = [...(schema['enum'] as unknown[]), null];
-  return schema;
-}
-
-/**
- * A structural schema (OpenAPI v3 as CustomResourceDefinitions have it) as the JSON schema that says the same.
- * Extensions (`x-kubernetes-*`) are left out, except int-or-string.
- */
-export function toJsonSchema(schema: unknown): JsonObject {
-  if (!isObject(schema)) return {};
-  const result: JsonObject = {};
-  for (const key of KEPT) if (schema[key] !== undefined) result[key] = schema[key];
-  fixExclusive(result, 'exclusiveMinimum', 'minimum');
-  fixExclusive(result, 'exclusiveMaximum', 'maximum');
-  if (schema['x-kubernetes-int-or-string'] === true) result['type'] = ['integer', 'string'];
-  if (schema['properties'] !== undefined) result['properties'] = mapValues(schema['properties'], toJsonSchema);
-  if (isObject(schema['additionalProperties']))
-    result['additionalProperties'] = toJsonSchema(schema['additionalProperties']);
-  if (isObject(schema['items'])) result['items'] = toJsonSchema(schema['items']);
-  if (isObject(schema['not'])) result['not'] = toJsonSchema(schema['not']);
-  for (const key of ['allOf', 'anyOf', 'oneOf'])
-    if (Array.isArray(schema[key])) result[key] = schema[key].map(toJsonSchema);
-  return schema['nullable'] === true ? orNull(result) : result;
-}
+import { isObject } from './api-object.ts';
 
 /**
  * Takes away, in place, every field that the schema does not name (CRD documentation, "Field pruning").
@@ -71,7 +8,7 @@ export function toJsonSchema(schema: unknown): JsonObject {
 export function prune(value: unknown, schema: unknown): readonly string[] {
   const pruned: string[] = [];
   pruneAt(value, schema, '', pruned);
-  return pruned;
+  return pruned.toSorted();
 }
 
 function pruneAt(value: unknown, schema: unknown, path: string, pruned: string[]): void {
@@ -97,7 +34,10 @@ function pruneAt(value: unknown, schema: unknown, path: string, pruned: string[]
   }
 }
 
-/** Sets, in place, what is missing and has a default; a null that may not be null counts as missing. */
+/**
+ * Sets, in place, what is missing and has a default; a null that may not be null counts as missing, and goes where there
+ * is no default.
+ */
 export function applyDefaults(value: unknown, schema: unknown): void {
   if (!isObject(schema)) return;
   if (Array.isArray(value)) {
@@ -106,13 +46,18 @@ export function applyDefaults(value: unknown, schema: unknown): void {
   }
   if (!isObject(value)) return;
   const properties = isObject(schema['properties']) ? schema['properties'] : {};
+  const additional = schema['additionalProperties'];
+  for (const key of Object.keys(value)) {
+    const known = Object.hasOwn(properties, key) ? properties[key] : additional;
+    if (value[key] === null && isObject(known) && known['nullable'] !== true) delete value[key];
+  }
   for (const [key, property] of Object.entries(properties)) {
     if (!isObject(property)) continue;
-    const missing = value[key] === undefined || (value[key] === null && property['nullable'] !== true);
-    if (missing && property['default'] !== undefined) value[key] = structuredClone(property['default']);
+    if (value[key] === undefined && property['default'] !== undefined)
+      value[key] = structuredClone(property['default']);
     applyDefaults(value[key], property);
   }
-  if (isObject(schema['additionalProperties']))
+  if (isObject(additional))
     for (const [key, item] of Object.entries(value))
-      if (!Object.hasOwn(properties, key)) applyDefaults(item, schema['additionalProperties']);
+      if (!Object.hasOwn(properties, key)) applyDefaults(item, additional);
 }

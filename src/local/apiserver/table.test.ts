@@ -68,7 +68,7 @@ test('a row carries of its object what includeObject says', async (t) => {
   assert.deepEqual([textAt(partial, 'kind'), at(partial, 'spec')], ['PartialObjectMetadata', undefined]);
   assert.equal(textAt(partial, 'metadata', 'name'), 'default');
   assert.equal(textAt(await included('?includeObject=Object'), 'kind'), 'Namespace');
-  assert.equal(await included('?includeObject=None'), undefined);
+  assert.equal(await included('?includeObject=None'), null);
   const path = '/api/v1/namespaces/default?includeObject=Other';
   await api.refused(400, 'BadRequest', 'GET', path, undefined, { accept: TABLE });
 });
@@ -114,7 +114,12 @@ test('our kinds show their ids, ranges and plans in columns; a missing value is 
     .map((file) => parse(readFileSync(new URL(file, CRDS), 'utf8')) as unknown);
   const { api } = await startServer(t, { crds });
   const spec = { id: 3, ranges: ['10.3.0.0/16'] };
-  await api.create('/apis/romana.io/v1/hosts', { metadata: { name: 'h' }, spec });
+  await api.create('/apis/romana.io/v1/hosts', {
+    apiVersion: 'romana.io/v1',
+    kind: 'Host',
+    metadata: { name: 'h' },
+    spec,
+  });
   const hosts = await api.expect(200, 'GET', '/apis/romana.io/v1/hosts', undefined, { accept: KUBECTL });
   assert.deepEqual(headings(hosts), ['Name', 'Id', 'Ranges', 'Addresses', 'Age']);
   assert.deepEqual((cells(hosts)[0] as unknown[]).slice(0, 4), ['h', 3, '["10.3.0.0/16"]', null]);

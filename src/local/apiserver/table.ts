@@ -1,6 +1,6 @@
 import type { ApiObject, JsonObject } from './api-object.ts';
 import type { Kind } from './kind.ts';
-import type { ListResult } from './list.ts';
+import { listMetadata, type ListResult } from './list.ts';
 import { badRequest } from './status-error.ts';
 
 /** What of its object each row of a table carries (meta/v1 TableOptions). */
@@ -18,7 +18,9 @@ export interface TableView {
 export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   const value = query.get('includeObject') || 'Metadata';
   if (value === 'None' || value === 'Metadata' || value === 'Object') return value;
-  throw badRequest(`includeObject must be None, Metadata or Object, not ${JSON.stringify(value)}`);
+  throw badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(value)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 function definitions(kind: Kind): JsonObject[] {
@@ -34,7 +36,7 @@ function definitions(kind: Kind): JsonObject[] {
 function row({ kind, include, now }: TableView, object: ApiObject): JsonObject {
   const time = now();
   const cells = kind.columns.map((column) => column.cell(object, time));
-  if (include === 'None') return { cells };
+  if (include === 'None') return { cells, object: null };
   const partial = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata };
   return { cells, object: include === 'Object' ? object : partial };
 }
@@ -45,10 +47,9 @@ function table(columns: JsonObject[], metadata: JsonObject, rows: JsonObject[]):
 }
 
 /** A page of a list as a Table's JSON text. */
-export function tableOfList(view: TableView, { version, next, items }: ListResult): string {
-  const metadata = { resourceVersion: `${version}`, ...(next === '' ? {} : { continue: next }) };
-  const rows = items.map((text) => row(view, JSON.parse(text) as ApiObject));
-  return table(definitions(view.kind), metadata, rows);
+export function tableOfList(view: TableView, result: ListResult): string {
+  const rows = result.items.map((text) => row(view, JSON.parse(text) as ApiObject));
+  return table(definitions(view.kind), listMetadata(result), rows);
 }
 
 /** One object as a Table's JSON text. */

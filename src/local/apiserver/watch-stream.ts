@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { Clock } from '../../lib/clock.ts';
 import { apiVersionOf, type Kind } from './kind.ts';
 import { selects, selectsAll, type Selection } from './selection.ts';
-import { StatusError, badRequest, invalid } from './status-error.ts';
+import { StatusError, badRequest, forbiddenOption } from './status-error.ts';
 import type { Change, ChangeType, Store } from './store.ts';
 import type { WatchHub } from './watch-hub.ts';
 
@@ -26,18 +26,22 @@ export interface WatchLimits {
   readonly bookmarkMs: number;
 }
 
-/** Reads the query of a watch. @throws StatusError 400, or 422 for sendInitialEvents. */
+/** Reads the query of a watch. @throws StatusError 400, 422, 500. */
 export function parseWatch(kind: Kind, selection: Selection, query: URLSearchParams): WatchRequest {
+  const refuse = (field: string, why: string): Error => forbiddenOption('ListOptions', field, why);
   if (query.has('sendInitialEvents'))
-    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
-      {
-        reason: 'FieldValueForbidden',
-        message: 'Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
-        field: 'sendInitialEvents',
-      },
-    ]);
+    throw refuse(
+      'sendInitialEvents',
+      'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
+    );
+  if (query.has('resourceVersionMatch'))
+    throw refuse(
+      'resourceVersionMatch',
+      'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+    );
   const version = query.get('resourceVersion') ?? '';
-  if (!/^\d*$/.test(version)) throw badRequest(`resourceVersion ${JSON.stringify(version)} is no number`);
+  if (!/^\d*$/.test(version))
+    throw new StatusError(500, '', `resourceVersion: Invalid value: ${JSON.stringify(version)}: it is no number`);
   const timeout = Number(query.get('timeoutSeconds') ?? 0);
   if (!Number.isInteger(timeout) || timeout < 0) throw badRequest('timeoutSeconds must be a number of seconds');
   return {
