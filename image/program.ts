@@ -11,7 +11,7 @@ const INTERPRETER = '/usr/local/bin/node';
 /** The local cluster makes nodes out of the machine's programs, and the image has none. */
 const LEFT_OUT = /^src\/(bin\/local[^/]*|local\/.*)\.ts$/;
 /** Dependencies of the local cluster alone; and our Node, which is no library. */
-const LEFT_OUT_PACKAGES = new Set(['ajv', 'selfsigned', 'node']);
+const LEFT_OUT_PACKAGES = new Set(['selfsigned', 'node']);
 /** An import, as it looks once the types are gone. */
 const IMPORT = /(\bfrom\s*|\bimport\s*\(?\s*)(['"])([@.\w][\w@./-]*)\2/g;
 /** What no program reads: documents, types, sources of what is built already, and builds for other platforms. */

@@ -3,20 +3,21 @@ import { ContractClient } from '../../src/local/apiserver/contract-client.ts';
 import { ANSWERS_FILE, formatAnswers } from '../../src/local/apiserver/scenes/answers.ts';
 import { playScene, type SceneAnswer } from '../../src/local/apiserver/scenes/scene.ts';
 import { SCENES } from '../../src/local/apiserver/scenes/scenes.ts';
-import { contractTarget, RealApiServer } from '../support/real-api-server.ts';
+import { startContractTarget } from '../support/contract-target.ts';
 
-// Asks Kubernetes' own API server all that the contract asks, and puts its answers on file:
-//   sudo node test/kubernetes/record-answers.ts
+// Asks the real API server all that the contract asks, and puts its answers on file:
+//   node test/kubernetes/record-answers.ts
 
-await using server = await RealApiServer.start();
-server.enter();
-const target = await contractTarget(server);
-const api = new ContractClient(target);
-const answers = new Map<string, readonly SceneAnswer[]>();
-for (const [name, scene] of Object.entries(SCENES)) {
-  const namespace = `contract-${name.toLowerCase()}`;
-  await api.create('/api/v1/namespaces', { metadata: { name: namespace } });
-  answers.set(name, await playScene(api, namespace, scene));
+const target = await startContractTarget();
+try {
+  const api = new ContractClient(target);
+  const answers = new Map<string, readonly SceneAnswer[]>();
+  for (const [name, scene] of Object.entries(SCENES)) {
+    const namespace = `contract-${name.toLowerCase()}`;
+    await api.create('/api/v1/namespaces', { metadata: { name: namespace } });
+    answers.set(name, await playScene(api, namespace, scene));
+  }
+  writeFileSync(ANSWERS_FILE, formatAnswers(answers));
+} finally {
+  await target.end();
 }
-writeFileSync(ANSWERS_FILE, formatAnswers(answers));
-await target.dispatcher.destroy();

@@ -25,20 +25,29 @@ export const noApiServer: string | false = ['etcd', 'kube-apiserver'].every((nam
   ? false
   : `there is no Kubernetes in ${PROGRAMS}`;
 
+/** What a test needs beside the usual. */
+export interface RealApiServerOptions {
+  /** Further flags of kube-apiserver. */
+  readonly flags?: readonly string[];
+  /** Controllers of kube-controller-manager to run, by their names; it does not run without any. */
+  readonly controllers?: readonly string[];
+}
+
 /** The real etcd and kube-apiserver, alone, on loopback ports: what they answer is what a cluster answers. */
 export class RealApiServer implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'romana-api-'));
   readonly #children: ChildProcess[] = [];
   readonly #clients: HttpKubeClient[] = [];
-  #server = '';
+  #url = '';
 
   private constructor() {}
 
   /** Resolves when it answers. What was started before an error is gone. */
-  static async start(): Promise<RealApiServer> {
+  static async start({ flags = [], controllers = [] }: RealApiServerOptions = {}): Promise<RealApiServer> {
     const server = new RealApiServer();
     try {
-      await server.#start();
+      await server.#start(flags);
+      if (controllers.length > 0) server.#startControllers(controllers);
       return server;
     } catch (error) {
       await server[Symbol.asyncDispose]();
@@ -46,9 +55,19 @@ export class RealApiServer implements AsyncDisposable {
     }
   }
 
+  /** Where it answers, with a certificate of its own making. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** The bearer token of the administrator. */
+  get token(): string {
+    return ADMIN_TOKEN;
+  }
+
   /** As the administrator, or whoever a bearer token is of. */
   client(token: string = ADMIN_TOKEN): HttpKubeClient {
-    const client = new HttpKubeClient({ server: this.#server, insecure: true, token: fixedToken(token) });
+    const client = new HttpKubeClient({ server: this.#url, insecure: true, token: fixedToken(token) });
     this.#clients.push(client);
     return client;
   }
@@ -56,7 +75,7 @@ export class RealApiServer implements AsyncDisposable {
   /** A kubeconfig of the administrator. */
   kubeconfig(): string {
     const file = join(this.#folder, 'kubeconfig');
-    const cluster = { server: this.#server, 'insecure-skip-tls-verify': true };
+    const cluster = { server: this.#url, 'insecure-skip-tls-verify': true };
     const config = {
       apiVersion: 'v1',
       kind: 'Config',
@@ -75,7 +94,7 @@ export class RealApiServer implements AsyncDisposable {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #start(): Promise<void> {
+  async #start(flags: readonly string[]): Promise<void> {
     const folder = this.#folder;
     const [etcdPort, peerPort, port] = await freePorts(3);
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -109,8 +128,9 @@ export class RealApiServer implements AsyncDisposable {
       '--enable-admission-plugins=NodeRestriction',
       '--allow-privileged=true',
       '--service-cluster-ip-range=10.96.0.0/16,fd96::/112',
+      ...flags,
     ]);
-    this.#server = `https://127.0.0.1:${port}`;
+    this.#url = `https://127.0.0.1:${port}`;
     const client = this.client();
     const ready = async (): Promise<true | undefined> => {
       if (apiServer.exitCode !== null) throw new Error(`kube-apiserver has ended: ${this.#log('kube-apiserver')}`);
@@ -120,6 +140,19 @@ export class RealApiServer implements AsyncDisposable {
       );
     };
     await waitFor('kube-apiserver to be ready', ready, { timeoutMs: START_MS, everyMs: 200 });
+  }
+
+  #startControllers(controllers: readonly string[]): void {
+    const kubeconfig = this.kubeconfig();
+    this.#spawn('kube-controller-manager', [
+      `--controllers=${controllers.join(',')}`,
+      `--kubeconfig=${kubeconfig}`,
+      `--authentication-kubeconfig=${kubeconfig}`,
+      `--authorization-kubeconfig=${kubeconfig}`,
+      '--leader-elect=false',
+      '--bind-address=127.0.0.1',
+      '--secure-port=0',
+    ]);
   }
 
   #spawn(name: string, words: readonly string[]): ChildProcess {

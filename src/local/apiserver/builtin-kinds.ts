@@ -85,27 +85,28 @@ function checkEvent(event: ApiObject): Cause[] {
   return [{ reason: 'FieldValueInvalid', message, field: 'involvedObject.namespace' }];
 }
 
+function make(names: Names, rules: Rules, more: Partial<Kind> = {}): Kind {
+  const { selectableFields = [], ...rest } = more;
+  return {
+    ...COMMON,
+    ...names,
+    key: names.group === '' ? names.plural : `${names.plural}.${names.group}`,
+    singular: names.kind.toLowerCase(),
+    listKind: `${names.kind}List`,
+    ...rest,
+    schema: rules.schema,
+    columns: rules.columns,
+    selectableFields: ['metadata.name', 'metadata.namespace', ...selectableFields],
+    prepare: (object, old) => rules.setDefaults?.(object, old),
+    validate: (object, old) => {
+      const causes = validateSchema(object, rules.schema);
+      return causes.length > 0 ? causes : (rules.check?.(object, old) ?? []);
+    },
+  };
+}
+
 /** The kinds that are there without any definition. */
 export function builtinKinds(): Kind[] {
-  const make = (names: Names, rules: Rules, more: Partial<Kind> = {}): Kind => {
-    const { selectableFields = [], ...rest } = more;
-    return {
-      ...COMMON,
-      ...names,
-      key: names.group === '' ? names.plural : `${names.plural}.${names.group}`,
-      singular: names.kind.toLowerCase(),
-      listKind: `${names.kind}List`,
-      ...rest,
-      schema: rules.schema,
-      columns: rules.columns,
-      selectableFields: ['metadata.name', 'metadata.namespace', ...selectableFields],
-      prepare: (object, old) => rules.setDefaults?.(object, old),
-      validate: (object, old) => {
-        const causes = validateSchema(object, rules.schema);
-        return causes.length > 0 ? causes : (rules.check?.(object, old) ?? []);
-      },
-    };
-  };
   const v1 = { group: '', version: 'v1' };
   return [
     make(

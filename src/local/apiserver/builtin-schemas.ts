@@ -157,11 +157,19 @@ const peers = list(
   }),
 );
 
+/** The number of a port, or its name. */
+const portOrName: JsonObject = {
+  'x-kubernetes-int-or-string': true,
+  minimum: 1,
+  maximum: 65_535,
+  'x-romana-says': 'must be between 1 and 65535, inclusive',
+};
+
 const policyPorts = list(
   object({
     protocol: { type: 'string', enum: ['TCP', 'UDP', 'SCTP'] },
     endPort: port,
-    port: { ...port, type: ['integer', 'string'], 'x-kubernetes-int-or-string': true },
+    port: portOrName,
   }),
 );
 

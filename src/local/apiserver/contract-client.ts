@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fetch, type Dispatcher } from 'undici';
 import type { ApiObject, JsonObject } from './api-object.ts';
-import { at, objectAt, textAt } from './api-object.ts';
+import { objectAt, textAt } from './api-object.ts';
 
 /** An API server to hold the contract against. */
 export interface ContractTarget {
@@ -139,12 +139,6 @@ export class ContractClient {
   #connection(): { dispatcher?: Dispatcher } {
     return this.#target.dispatcher === undefined ? {} : { dispatcher: this.#target.dispatcher };
   }
-}
-
-/** The fields that a Status blames. */
-export function blamed(status: JsonObject): string[] {
-  const causes = at(status, 'details', 'causes');
-  return Array.isArray(causes) ? causes.map((cause) => textAt(cause, 'field')) : [];
 }
 
 /** The resourceVersion of an object or a list. */

@@ -34,8 +34,8 @@ export function parseDeleteOptions(body: unknown, query: URLSearchParams): Delet
   const seconds = grace === undefined || grace === '' ? undefined : Number(grace);
   if (seconds !== undefined && (!Number.isInteger(seconds) || seconds < 0))
     throw badRequest(`gracePeriodSeconds must be a number of seconds, not ${JSON.stringify(grace)}`);
-  const propagation = at(body, 'propagationPolicy') ?? query.get('propagationPolicy') ?? '';
-  if (propagation !== '' && !PROPAGATION.includes(String(propagation)))
+  const propagation = textAt(body, 'propagationPolicy') || (query.get('propagationPolicy') ?? '');
+  if (propagation !== '' && !PROPAGATION.includes(propagation))
     throw unsupportedOption('DeleteOptions', 'propagationPolicy', propagation, [...PROPAGATION, 'nil']);
   const dryRun = [...query.getAll('dryRun'), ...arrayAt(body, 'dryRun')].filter((one) => one !== '');
   if (dryRun.some((one) => one !== 'All')) throw unsupportedOption('DeleteOptions', 'dryRun', dryRun, ['All']);

@@ -81,10 +81,12 @@ function bad(field: string, value: unknown, message: string): Cause {
 
 /** What is wrong with a map of labels at `field`. */
 export function checkLabels(labels: JsonObject, field: string): Cause[] {
-  return Object.entries(labels).flatMap(([key, value]) => [
-    ...breaksKey(key).map((fault) => bad(field, key, fault)),
-    ...breaks(String(value), LABEL_VALUE).map((fault) => bad(field, value, fault)),
-  ]);
+  const causes: Cause[] = [];
+  for (const [key, value] of Object.entries(labels)) {
+    causes.push(...breaksKey(key).map((fault) => bad(field, key, fault)));
+    causes.push(...breaks(String(value), LABEL_VALUE).map((fault) => bad(field, value, fault)));
+  }
+  return causes;
 }
 
 function checkAnnotations(annotations: JsonObject): Cause[] {

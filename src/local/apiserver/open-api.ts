@@ -10,14 +10,11 @@ function text(description: string): JsonObject {
   return { description, type: 'string' };
 }
 
-/** A schema of a built-in kind, which is JSON Schema, as OpenAPI 3.0 that kubectl reads. */
+/** A schema without what only this server reads in it. */
 function openApiSchema(schema: unknown): JsonObject {
   if (!isObject(schema)) return {};
   const result: JsonObject = { ...schema };
-  if (Array.isArray(result['type'])) {
-    delete result['type'];
-    result['x-kubernetes-int-or-string'] = true;
-  } else if (result['type'] === undefined && Array.isArray(result['enum'])) result['type'] = 'string';
+  delete result['x-romana-says'];
   if (isObject(result['properties']))
     result['properties'] = Object.fromEntries(
       Object.entries(result['properties']).map(([key, value]) => [key, openApiSchema(value)]),

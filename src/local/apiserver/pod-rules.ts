@@ -83,14 +83,15 @@ function checkMounts(pod: ApiObject, container: unknown, field: string): Cause[]
 }
 
 function checkContainers(pod: ApiObject): Cause[] {
-  const causes = ['containers', 'initContainers'].flatMap((list) =>
-    arrayAt(pod, 'spec', list).flatMap((container, i) => {
+  const causes: Cause[] = [];
+  for (const list of ['containers', 'initContainers'])
+    for (const [i, container] of arrayAt(pod, 'spec', list).entries()) {
       const field = `spec.${list}[${i}]`;
-      return [...checkPorts(container, field), ...checkMounts(pod, container, field)];
-    }),
-  );
-  if (arrayAt(pod, 'spec', 'containers').length > 0) return causes;
-  return [...causes, { reason: 'FieldValueRequired', message: 'Required value', field: 'spec.containers' }];
+      causes.push(...checkPorts(container, field), ...checkMounts(pod, container, field));
+    }
+  if (arrayAt(pod, 'spec', 'containers').length === 0)
+    causes.push({ reason: 'FieldValueRequired', message: 'Required value', field: 'spec.containers' });
+  return causes;
 }
 
 /** What of a Pod's spec may not change: all but images, and what may be shortened or added. */

@@ -42,6 +42,11 @@ function typeOf(value: unknown): string {
   return typeof value;
 }
 
+function typesOf(schema: JsonObject): readonly string[] {
+  if (schema['x-kubernetes-int-or-string'] === true) return ['integer', 'string'];
+  return typeof schema['type'] === 'string' ? [schema['type']] : [];
+}
+
 function isOfType(type: string, found: string): boolean {
   return type === found || (type === 'number' && found === 'integer');
 }
@@ -83,7 +88,7 @@ function checkNumber(value: number, schema: JsonObject, field: string): Cause[] 
 function checkText(value: string, schema: JsonObject, field: string): Cause[] {
   const { minLength, maxLength, pattern, format } = schema;
   const causes: Cause[] = [];
-  const { length } = [...value];
+  const { length } = Array.from(value);
   if (typeof minLength === 'number' && length < minLength)
     causes.push(invalid(field, value, `should be at least ${minLength} chars long`));
   if (typeof maxLength === 'number' && length > maxLength) {
@@ -191,9 +196,9 @@ function checkCombinations(value: unknown, schema: JsonObject, field: string): C
 export function validateSchema(value: unknown, schema: unknown, field = ''): Cause[] {
   if (!isObject(schema) || (value === null && schema['nullable'] === true)) return [];
   const causes: Cause[] = [];
-  const wanted = schema['x-kubernetes-int-or-string'] === true ? ['integer', 'string'] : [schema['type'] ?? []].flat();
+  const wanted = typesOf(schema);
   const found = typeOf(value);
-  if (wanted.length > 0 && !wanted.some((type) => isOfType(String(type), found)))
+  if (wanted.length > 0 && !wanted.some((type) => isOfType(type, found)))
     causes.push(wrongType(field, found, wanted.join(',')));
   const allowed = schema['enum'];
   if (Array.isArray(allowed) && !allowed.some((one) => isDeepStrictEqual(one, value))) {

@@ -101,12 +101,13 @@ function inOrder(
     .toSorted((a, b) => rankIn(order, a) - rankIn(order, b));
   const others = items.filter((item) => rankIn(order, item) === -1);
   const result: unknown[] = [];
+  let next = 0;
   for (const item of named) {
     const place = rankIn(before, item);
-    while (place !== -1 && others.length > 0 && rankIn(before, others[0]) < place) result.push(others.shift());
+    for (; next < others.length && rankIn(before, others[next]) < place; next += 1) result.push(others[next]);
     result.push(item);
   }
-  return [...result, ...others];
+  return [...result, ...others.slice(next)];
 }
 
 function applyDirective(

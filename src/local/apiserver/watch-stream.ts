@@ -28,14 +28,15 @@ export interface WatchLimits {
 
 /** Reads the query of a watch. @throws StatusError 400, 422, 500. */
 export function parseWatch(kind: Kind, selection: Selection, query: URLSearchParams): WatchRequest {
-  const refuse = (field: string, why: string): Error => forbiddenOption('ListOptions', field, why);
   if (query.has('sendInitialEvents'))
-    throw refuse(
+    throw forbiddenOption(
+      'ListOptions',
       'sendInitialEvents',
       'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
     );
   if (query.has('resourceVersionMatch'))
-    throw refuse(
+    throw forbiddenOption(
+      'ListOptions',
       'resourceVersionMatch',
       'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
     );

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { SceneAnswer } from './scene.ts';
 
-/** What Kubernetes' own API server answered to all scenes; `test/kubernetes/record-answers.ts` writes it. */
+/** What the real API server answered to all scenes; `test/kubernetes/record-answers.ts` writes it. */
 export const ANSWERS_FILE = fileURLToPath(new URL('answers.jsonl', import.meta.url));
 
 /** An answer a line, by the names of scenes. */

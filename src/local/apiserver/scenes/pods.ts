@@ -19,15 +19,16 @@ function bad(spec: object, more: Partial<Request> = {}): Request {
 const TIMES = { lastProbeTime: '2026-01-01T00:00:00Z', lastTransitionTime: '2026-01-01T00:00:00Z' };
 const BINDING = { kind: 'Node', name: 'contract-no-such-node' };
 const SHOW = [
-  ...['metadata.generation', 'metadata.labels', 'status.phase', 'status.qosClass'],
-  ...[
-    'restartPolicy',
-    'dnsPolicy',
-    'schedulerName',
-    'terminationGracePeriodSeconds',
-    'containers',
-    'securityContext',
-  ].map((field) => `spec.${field}`),
+  'metadata.generation',
+  'metadata.labels',
+  'status.phase',
+  'status.qosClass',
+  'spec.restartPolicy',
+  'spec.dnsPolicy',
+  'spec.schedulerName',
+  'spec.terminationGracePeriodSeconds',
+  'spec.containers',
+  'spec.securityContext',
 ];
 
 /** Pods: defaults, what is refused, selectors, binding, and how they end. */

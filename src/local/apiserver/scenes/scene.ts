@@ -95,9 +95,11 @@ function ordered(status: JsonObject): JsonObject {
 function shown(body: unknown, paths: readonly string[] | undefined): unknown {
   if (isObject(body) && body['kind'] === 'Status') return ordered(body);
   if (paths === undefined) return body;
-  const stepsOf = (path: string): (string | number)[] =>
-    path.split('.').map((step) => (/^\d+$/.test(step) ? Number(step) : step));
   return Object.fromEntries(paths.map((path) => [path, at(body, ...stepsOf(path)) ?? null]));
+}
+
+function stepsOf(path: string): (string | number)[] {
+  return path.split('.').map((step) => (/^\d+$/.test(step) ? Number(step) : step));
 }
 
 /** Plays a scene in `namespace`, which has to be there. */
