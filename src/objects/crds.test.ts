@@ -275,8 +275,7 @@ test('what a parser takes, the schema takes', () => {
     fc.assert(
       fc.property(example, fc.array(fc.nat(5), { minLength: 1, maxLength: 6 }), values, (object, at, value) => {
         const next = isJsonObject(object) ? { ...object, ...bodyChanged(object, at, value) } : object;
-        if (one.parse(next).ok)
-          assert.deepEqual(validate(next), [], JSON.stringify(next));
+        if (one.parse(next).ok) assert.deepEqual(validate(next), [], JSON.stringify(next));
       }),
       { numRuns: 300 },
     );
