@@ -9,9 +9,16 @@ if [ "${1-}" = kubectl ] && ! command -v kubectl > /dev/null; then
   echo 'test:kubectl did not run: no kubectl in PATH; docs/kubernetes.md says where to get one' >&2
   exit 0
 fi
+programs=${ROMANA_KUBERNETES_PROGRAMS:-${XDG_CACHE_HOME:-$HOME/.cache}/romana/kubernetes}
+if [ "${1-}" = kubernetes ] && [ ! -x "$programs/bin/kube-apiserver" ] && ! command -v go > /dev/null; then
+  echo "test:kubernetes did not run: neither Kubernetes' programs in $programs nor Go in PATH to build them" >&2
+  exit 0
+fi
 sh scripts/setup.sh
+[ "${1-}" != kubernetes ] || ! command -v go > /dev/null || sh scripts/kubernetes/build.sh "$programs"
 # For tests of chains: the newest of them, where there is Go.
 [ -n "${1-}" ] || sh scripts/cni-plugins-go.sh "$PWD/.cache" > /dev/null
+concurrency=2
 if [ "$(id -u)" = 0 ]; then as_root=env; else as_root="sudo env"; fi
 case ${1-} in
   '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'scripts/kubernetes/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/fuzz/*.test.ts' 'test/policy-cases/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
@@ -19,5 +26,6 @@ case ${1-} in
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
   image) set -- 'test/image/*.test.ts' ;;
   plugins) set -- 'test/plugins/*.test.ts' ;;
+  kubernetes) set -- 'test/kubernetes/*.test.ts' && concurrency=1 ;;
 esac
-exec $as_root PATH="$PWD/node_modules/.bin:$PATH" LONG_STEPS="${LONG_STEPS-}" LONG_SEED="${LONG_SEED-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=2 "$@"
+exec $as_root PATH="$PWD/node_modules/.bin:$PATH" ROMANA_KUBERNETES_PROGRAMS="$programs" LONG_STEPS="${LONG_STEPS-}" LONG_SEED="${LONG_SEED-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=$concurrency "$@"

@@ -1,14 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { Command, Option } from 'commander';
 
 import { clusterPlans } from '../addr/cluster-plans.ts';
 import { formatPlan, parsePlan, type Plan } from '../addr/plan.ts';
-import type { JsonObject } from '../objects/field.ts';
 import {
-  API_SERVER,
   BASE_DIRECTORIES,
   type ClusterKind,
   clusterLayout,
@@ -19,10 +16,9 @@ import {
 import { type ClusterState, readState } from '../local/cluster-state.ts';
 import { embedded } from '../local/embedded.ts';
 import { networkObject } from '../local/install-objects.ts';
-import { type Installation, kubernetes } from '../local/kubernetes/kubernetes.ts';
-import { networkingOf, PROXY_MODES, type ProxyMode } from '../local/kubernetes/networking.ts';
-import { providePrograms } from '../local/kubernetes/programs.ts';
-import { provideImage } from '../local/kubernetes/romana-image.ts';
+import { kubernetes } from '../local/kubernetes/kubernetes.ts';
+import { PROXY_MODES, type ProxyMode } from '../local/kubernetes/networking.ts';
+import { programsFolder, providePrograms } from '../local/kubernetes/programs.ts';
 import { servicesOf } from '../local/services.ts';
 import { type Making, up } from '../local/up.ts';
 import {
@@ -36,6 +32,7 @@ import {
   needRoot,
   UsageError,
 } from './local-call.ts';
+import { localInstallation } from './local-installation.ts';
 
 const DEFAULT_MINIONS = 2;
 /** How long all nodes may take to be Ready, in milliseconds. */
@@ -128,46 +125,19 @@ function kindOf(options: UpWords, recorded: ClusterState | undefined): ClusterKi
 }
 
 async function makingOf(options: UpWords, kind: ClusterKind, plans: readonly Plan[], under: UnderWay): Promise<Making> {
-  const network = networkObject(plans);
   if (kind.flavour === 'embedded') {
     return embedded({
-      network,
+      network: networkObject(plans),
       namespaces: await installedNamespaces(),
       services: (node) => servicesOf(node, CHECKOUT, findNginx()),
       cniPlugins: findCniPlugins(),
     });
   }
   const proxy = options.kubeProxy ?? 'iptables';
-  const programs = options.programs ?? process.env['ROMANA_KUBERNETES_PROGRAMS'] ?? defaultPrograms();
+  const programs = programsFolder(process.env, options.programs);
   await providePrograms({ folder: programs, checkout: CHECKOUT, env: process.env, ...under });
-  const romana = options.romana ? await installation(kind, proxy, network, under) : undefined;
+  const romana = options.romana ? await localInstallation({ ...under, kind, proxy, plans }) : undefined;
   return kubernetes({ checkout: CHECKOUT, programs, proxy, romana });
-}
-
-/** Where Kubernetes' programs are unless somebody names another folder. */
-function defaultPrograms(): string {
-  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'romana/kubernetes');
-}
-
-/** Romana as `romana install` would install it, with the demo's tenants. */
-async function installation(
-  kind: ClusterKind,
-  proxy: ProxyMode,
-  network: object,
-  under: UnderWay,
-): Promise<Installation> {
-  const { readDeployManifests } = await import('../cli/install/deploy-manifests.ts');
-  const { installObjects } = await import('../cli/install/install-objects.ts');
-  const { apiAddress } = networkingOf(kind.families);
-  return {
-    image: await provideImage({ checkout: CHECKOUT, env: process.env, ...under }),
-    objects: installObjects(await readDeployManifests(join(CHECKOUT, 'deploy')), {
-      network: network as JsonObject,
-      withNetwork: true,
-      demo: true,
-      apiServer: proxy === 'none' ? { host: apiAddress, port: API_SERVER.port } : undefined,
-    }),
-  };
 }
 
 /** The tenants that every installation brings. */

@@ -13,19 +13,34 @@ interface Found {
   readonly id: string;
 }
 
-/** Runs a command in a container of a pod, as its node's containerd knows it. It asks no API server. */
-export async function execInContainerd(options: ExecOptions): Promise<number> {
-  const { layout, pod, container, command, term } = options;
+/** Which container, and what to run there. */
+export type ContainerCommand = Pick<ExecOptions, 'layout' | 'pod' | 'container' | 'command'>;
+
+/**
+ * Words of `nsenter` that run a command in a container of a pod, as its node's containerd knows it: no API server is
+ * asked. @throws Error when no such container runs
+ */
+export async function containerdExec(
+  options: ContainerCommand,
+  flags: readonly string[] = [],
+): Promise<readonly string[]> {
+  const { layout, pod, container, command } = options;
   const { node, id } = await findContainer(layout, pod, container);
+  const exec = ['--namespace', 'k8s.io', 'tasks', 'exec', ...flags, '--exec-id', randomBytes(8).toString('hex')];
+  return [...enterNode(runningNode(node)), `${IN_NODE.programs}/bin/ctr`, ...exec, id, ...command];
+}
+
+/** Environment of containerd's client: without warnings of cgroup v1 and the like on standard error. */
+export const CTR_ENVIRONMENT = {
+  PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+  CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1',
+} as const;
+
+/** Runs a command in a container of a pod, attached to this process's input and output. */
+export async function execInContainerd(options: ExecOptions): Promise<number> {
   const terminal = process.stdin.isTTY && process.stdout.isTTY ? ['--tty'] : [];
-  const exec = ['--namespace', 'k8s.io', 'tasks', 'exec', ...terminal, '--exec-id', randomBytes(8).toString('hex')];
-  const words = [...enterNode(runningNode(node)), `${IN_NODE.programs}/bin/ctr`, ...exec, id, ...command];
-  return runAttached('nsenter', words, {
-    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-    TERM: term === '' ? 'dumb' : term,
-    // Of cgroup v1 and the like, on standard error.
-    CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1',
-  });
+  const words = await containerdExec(options, terminal);
+  return runAttached('nsenter', words, { ...CTR_ENVIRONMENT, TERM: options.term === '' ? 'dumb' : options.term });
 }
 
 async function findContainer(

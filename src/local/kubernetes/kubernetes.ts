@@ -9,6 +9,7 @@ import type { Making, UpOptions } from '../up.ts';
 import { awaitInstalled } from './await-installed.ts';
 import { createObjects } from './create-objects.ts';
 import { dnsObjects } from './dns.ts';
+import { lackOfInotify } from './inotify.ts';
 import { imagesFolder, loadImage } from './load-image.ts';
 import { networkingOf, type Networking, type ProxyMode } from './networking.ts';
 import { nodeFiles } from './node-files.ts';
@@ -41,6 +42,8 @@ export function kubernetes(parts: KubernetesParts): Making {
   return {
     romana: parts.romana !== undefined,
     prepare: async (layout) => {
+      const lack = lackOfInotify(layout.nodes.length);
+      if (lack !== undefined) throw new Error(lack);
       const networking = networkingOf(layout.families);
       const pki = await makeKubernetesPki(layout, networking);
       mkdirSync(imagesFolder(layout), { recursive: true });

@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { homedir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
 import { runAttached } from '../in-node.ts';
 
 const PROGRAMS = [
@@ -30,6 +31,17 @@ export interface ProvideOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Told what is under way. */
   readonly progress: (step: string) => void;
+}
+
+/**
+ * The folder of Kubernetes' programs: the one named, else that of the environment, else the user's cache.
+ *
+ * @param named made absolute
+ */
+export function programsFolder(env: ProvideOptions['env'], named = env['ROMANA_KUBERNETES_PROGRAMS']): string {
+  if (named !== undefined && named !== '') return resolve(named);
+  const cache = env['XDG_CACHE_HOME'] ?? '';
+  return join(cache === '' ? join(homedir(), '.cache') : cache, 'romana/kubernetes');
 }
 
 /** What a cluster needs and the folder does not have, as paths in it. */
