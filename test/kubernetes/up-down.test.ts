@@ -19,7 +19,7 @@ suite('a local cluster that is a real Kubernetes', { skip: NO_KUBERNETES }, () =
 
   before(async () => {
     machineBefore = await machineState(mark);
-    cluster = await KubeCluster.up({ minions: 2 });
+    cluster = await KubeCluster.up({ minions: 1 });
   });
   after(() => cluster[Symbol.asyncDispose]());
 
@@ -53,7 +53,6 @@ suite('a local cluster that is a real Kubernetes', { skip: NO_KUBERNETES }, () =
       [
         ['master', 0],
         ['minion1', 1],
-        ['minion2', 2],
       ],
     );
   });
@@ -68,7 +67,7 @@ suite('a local cluster that is a real Kubernetes', { skip: NO_KUBERNETES }, () =
       stdout: 'out\n',
       stderr: '',
     });
-    assert.match(await local('shell', 'minion2', '--', 'kubectl', 'get', 'nodes'), /minion2 +Ready/);
+    assert.match(await local('shell', 'minion1', '--', 'kubectl', 'get', 'nodes'), /minion1 +Ready/);
   });
 
   test('a node whose power is cut boots with its disk, and runs its pods again', async () => {
@@ -102,22 +101,22 @@ suite('a local cluster that is a real Kubernetes', { skip: NO_KUBERNETES }, () =
   });
 
   test('a service that is held down stays down until it is released', async () => {
-    const minion = cluster.node('minion2');
+    const minion = cluster.node('minion1');
     await minion.hold('kubelet');
-    await assert.rejects(local('status'), /kubelet on minion2 does not run/);
+    await assert.rejects(local('status'), /kubelet on minion1 does not run/);
     minion.release('kubelet');
     await waitFor('all to be well', () => local('status').catch(() => undefined), { timeoutMs: 60_000 });
   });
 
   test('a machine of the same name with an empty disk takes its place', async () => {
-    const minion = cluster.node('minion2');
+    const minion = cluster.node('minion1');
     await minion.sh('touch /var/lib/kept');
     await minion.powerOff();
-    await cluster.kubectl('delete', 'node', 'minion2');
+    await cluster.kubectl('delete', 'node', 'minion1');
     minion.replaceDisk();
     await minion.powerOn();
     assert.equal(await minion.sh('ls /var/lib/kept 2>/dev/null || true'), '');
-    await runPod('second', 'minion2', POLITE);
+    await runPod('second', 'minion1', POLITE);
   });
 
   test('down leaves nothing, after a kill -9 of services, of a process 1 and of a starter', async () => {
@@ -125,10 +124,10 @@ suite('a local cluster that is a real Kubernetes', { skip: NO_KUBERNETES }, () =
       familyOf(Number(readFileSync(`${pidFile}.starter`, 'utf8').split(' ')[0])),
     );
     await cluster.node('master').kill('etcd');
-    await cluster.node('minion1').kill('containerd');
-    process.kill(cluster.node('minion2').pid, 'SIGKILL');
+    await cluster.node('master').kill('kubelet');
+    process.kill(cluster.node('minion1').pid, 'SIGKILL');
     process.kill(
-      Number(readFileSync(`${cluster.node('minion1').layout.pidFile}.starter`, 'utf8').split(' ')[0]),
+      Number(readFileSync(`${cluster.node('master').layout.pidFile}.starter`, 'utf8').split(' ')[0]),
       'SIGKILL',
     );
     await cluster[Symbol.asyncDispose]();
