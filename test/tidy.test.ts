@@ -49,7 +49,9 @@ const LAYERS: Record<string, readonly string[]> = {
 const PURE = new Set(['addr', 'objects', 'policy', 'nft', 'cni', 'plan']);
 
 /** The requirements of docs/requirements.md that hold; each has a test whose name begins with its number. */
-const HELD = [1, 2, 3, 9, 10, 15, 16, 17, 18, 22, 23, 24, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38];
+const HELD = [
+  1, 2, 3, 5, 9, 10, 13, 15, 16, 17, 18, 21, 22, 23, 24, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
+];
 
 function imports(file: string): string[] {
   return [...read(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');

@@ -136,7 +136,8 @@ class Agent {
       snapshot: () => this.#snapshot(),
       nft: this.#nft,
       routes: (desired) => this.#hostNetwork.apply(desired),
-      revoke: (snapshot) => cutForbidden(snapshot, { conntrack: this.#conntrack, metrics: this.#metrics, log }),
+      revoke: (snapshot) =>
+        cutForbidden(snapshot, { conntrack: this.#conntrack, rtnl: this.#rtnl, metrics: this.#metrics, log }),
       onRepaired: (by) => events.record(tableRepaired(node, this.#observer.host?.meta.uid, by)),
       onApplied: (snapshot, desired) => this.#applied(snapshot, desired),
       metrics: this.#metrics,

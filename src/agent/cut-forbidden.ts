@@ -1,24 +1,31 @@
 import type { Address } from '../addr/address.ts';
 import type { Conntrack } from '../kernel/conntrack.ts';
+import type { Rtnl } from '../kernel/rtnl.ts';
 import type { Log } from '../lib/log.ts';
 import { REVOKED_MARK } from '../plan/revoked-mark.ts';
 import { identityIndex } from '../plan/identity.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
+import type { Party } from '../policy/party.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { findRevocations } from './revocation.ts';
 
 /** What connections are cut with. */
 export interface CutOptions {
   readonly conntrack: Pick<Conntrack, 'list' | 'setMark'>;
+  /** Finds the addresses that the host has: all of them are its own, also those that its Node does not mention. */
+  readonly rtnl: Pick<Rtnl, 'addresses'>;
   readonly metrics: Pick<AgentMetrics, 'revoked' | 'pardoned'>;
   readonly log: Log;
 }
 
 /** Cuts the open connections of this host's pods that `snapshot` forbids, and lets go on those that it allows again. */
-export function cutForbidden(snapshot: Snapshot, { conntrack, metrics, log }: CutOptions): void {
+export function cutForbidden(snapshot: Snapshot, { conntrack, rtnl, metrics, log }: CutOptions): void {
   const local = new Set<Address>(snapshot.leases.flatMap(({ addresses }) => addresses));
   if (local.size === 0) return;
   const identities = identityIndex(snapshot);
+  const { node: name, hosts } = snapshot;
+  const labels = hosts.get(name)?.labels ?? new Map<string, string>();
+  const own = new Set(rtnl.addresses().map(({ address }) => address));
   const world = {
     segmentLabel: snapshot.network.segmentLabel,
     namespaces: snapshot.namespaces,
@@ -26,7 +33,8 @@ export function cutForbidden(snapshot: Snapshot, { conntrack, metrics, log }: Cu
   };
   const bench = {
     world,
-    partyOf: (address: Address) => identities.partyOf(address),
+    partyOf: (address: Address): Party =>
+      own.has(address) ? { kind: 'host', name, labels, addresses: [address] } : identities.partyOf(address),
     isLocal: (address: Address) => local.has(address),
   };
   const { cut, pardon } = findRevocations(conntrack.list(), bench);

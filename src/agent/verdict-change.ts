@@ -3,7 +3,7 @@ import type { NftSet, Ruleset } from '../nft/ruleset.ts';
 /** Sets that only say which addresses are ours: they come and go with pods and turn no verdict of others. */
 const MEMBERSHIP = /^(endpoints4|endpoints6|self)$/;
 /** Maps from the address of a local pod to its chain. */
-const DISPATCH = /^(ingress|egress)[46]$/;
+const DISPATCH = /^(ingress|egress|host)[46]$/;
 
 /**
  * Whether the step from one ruleset to the next may turn the verdict of a connection that is open now. A pod that
@@ -20,9 +20,10 @@ export function mayTurnVerdicts(before: Ruleset, after: Ruleset, stayed: (addres
   }
   for (const [name, chain] of after.chains) {
     const old = before.chains.get(name);
-    // A chain that is new matters only by the map that leads to it, which is looked at above.
-    if (old !== undefined && old.rules.join('\n') !== chain.rules.join('\n')) return true;
+    // A chain that is new matters only by the map that leads to it, which is looked at above; one on a hook by itself.
+    if (old === undefined ? chain.hook !== undefined : old.rules.join('\n') !== chain.rules.join('\n')) return true;
   }
+  for (const [name, chain] of before.chains) if (chain.hook !== undefined && !after.chains.has(name)) return true;
   return false;
 }
 

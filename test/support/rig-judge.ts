@@ -1,6 +1,6 @@
 import type { Probe, Reach } from './probe.ts';
 import { CONTROL_PORT, type RigHost } from './rig-host.ts';
-import type { RigPod } from './rig-pod.ts';
+import { RigPod } from './rig-pod.ts';
 
 /** One packet that is to be sent. */
 export interface Attempt {
@@ -25,9 +25,10 @@ let groups = 0;
 
 /**
  * Makes all attempts at once and says what came of each, without waiting for anything to time out. After them control
- * packets go the same way, by legs on which everything is allowed: sender to the receiver's host and back, that host
- * to the receiver and back. Packets do not overtake each other, so that what has had no answer when the second round
- * is back was dropped. (The second, since a probe may read two sockets in either order.)
+ * packets go the same way, by legs on which everything is allowed: a host asks the sender on it, that host asks the
+ * receiver's host, and this one the receiver; and then the same the other way round, as an answer comes. Packets do not
+ * overtake each other, so that what has had no answer when all that is done was dropped. (Both ways, also since a probe
+ * may read two sockets in either order.)
  */
 export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
   groups += 1;
@@ -43,20 +44,37 @@ export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
     return reach === 'timeout' ? 'dropped' : reach;
   });
   await passControls(attempts);
-  await passControls(attempts);
+  await passControls(attempts, 'back');
   await Promise.all([...new Set(attempts.map(({ from }) => from.probe))].map((probe) => probe.giveUp(group)));
   return Promise.all(outcomes);
 }
 
-/** Sends control packets along all legs of the attempts, one round trip each. @throws Error when one does not arrive */
-export async function passControls(attempts: readonly Pick<Attempt, 'from' | 'to'>[]): Promise<void> {
-  const first = new Map<string, { probe: Probe; host: RigHost }>();
+/**
+ * Sends control packets along all legs of the attempts, one round trip each, from the senders to the receivers, or back.
+ *
+ * @throws Error when one does not arrive
+ */
+export async function passControls(
+  attempts: readonly Pick<Attempt, 'from' | 'to'>[],
+  way: 'there' | 'back' = 'there',
+): Promise<void> {
+  const between = new Map<string, { probe: Probe; host: RigHost }>();
+  const senders = new Set<RigPod>();
   for (const { from, to } of attempts) {
-    first.set(`${ids.of(from.probe)} ${to.host.name}`, { probe: from.probe, host: to.host });
+    if (from instanceof RigPod) senders.add(from);
+    const { probe } = from instanceof RigPod ? from.host : from;
+    between.set(`${ids.of(probe)} ${to.host.name}`, { probe, host: to.host });
   }
-  await Promise.all([...first.values()].map(({ probe, host }) => control(probe, host.addresses)));
   const receivers = new Set(attempts.map(({ to }) => to));
-  await Promise.all([...receivers].map((pod) => control(pod.host.probe, pod.addresses)));
+  const askHosts = async (): Promise<void> => {
+    await Promise.all(Array.from(between.values(), ({ probe, host }) => control(probe, host.addresses)));
+  };
+  const legs = [() => askPods(senders), askHosts, () => askPods(receivers)];
+  for (const leg of way === 'there' ? legs : legs.toReversed()) await leg();
+}
+
+async function askPods(pods: ReadonlySet<RigPod>): Promise<void> {
+  await Promise.all(Array.from(pods, (pod) => control(pod.host.probe, pod.addresses)));
 }
 
 async function control(probe: Probe, addresses: readonly string[]): Promise<void> {

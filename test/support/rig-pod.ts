@@ -45,6 +45,8 @@ export interface PodSpec {
   readonly name: string;
   readonly host: RigHost;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Container ports, by which policies may name them. */
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number; readonly protocol?: string }[];
   /** A namespace alone for a pod that nobody talks to. */
   readonly sandbox: Sandbox | TestNetns;
 }
@@ -80,12 +82,12 @@ export class RigPod {
 
   /** Makes the object only, bound to its host. */
   static async create(client: KubeClient, spec: PodSpec): Promise<RigPod> {
-    const { namespace, name, labels = {}, host } = spec;
+    const { namespace, name, labels = {}, ports = [], host } = spec;
     const object = {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name, labels },
-      spec: { nodeName: host.name, containers: [{ name: 'main', image: 'nginx' }] },
+      spec: { nodeName: host.name, containers: [{ name: 'main', image: 'nginx', ports }] },
     };
     const made = (await client.create(PODS, object, namespace)) as { metadata: { uid: string } };
     return new RigPod(client, made.metadata.uid, spec);

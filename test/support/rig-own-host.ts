@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { CONTROL_PORT, type RigHost } from './rig-host.ts';
+import type { Outcome } from './rig-judge.ts';
+import type { RigPod } from './rig-pod.ts';
+
+/** Longer than any test: attempts end when they are given up. */
+const FOREVER_MS = 60_000;
+let groups = 0;
+
+/**
+ * What comes of new connections of a pod to a host, the same in both families; nothing is waited out: the host asks the
+ * pod twice after that, and the pod's answers go the way of the attempt. It must be allowed to ask.
+ */
+export async function reachHost(
+  pod: RigPod,
+  host: RigHost,
+  protocol: 'tcp' | 'udp',
+  port: number = CONTROL_PORT,
+): Promise<Outcome> {
+  groups += 1;
+  const group = `host ${groups}`;
+  const outcomes = Promise.all(
+    host.addresses.map((address) => pod.probe[protocol](address, port, { timeoutMs: FOREVER_MS, group })),
+  );
+  for (const round of ['first', 'second']) {
+    const asked = pod.addresses.map((address) => host.probe.udp(address, CONTROL_PORT, { timeoutMs: 5_000 }));
+    assert.deepEqual(await Promise.all(asked), ['open', 'open'], `the ${round} question of ${host.name}`);
+  }
+  await pod.probe.giveUp(group);
+  const [four, six] = await outcomes;
+  assert.equal(four, six, `IPv4 and IPv6 differ towards ${host.name} ${protocol} ${port}`);
+  assert.ok(four !== undefined);
+  return four === 'timeout' ? 'dropped' : four;
+}
