@@ -112,8 +112,8 @@ export class Probe {
     this.#child = child;
   }
 
-  /** Starts a probe in `ns`; it ends with the namespace at the latest. */
-  static async start(ns: TestNetns): Promise<Probe> {
+  /** Starts a probe in `ns`; it ends with a namespace of a test at the latest. */
+  static async start(ns: Pick<TestNetns, 'name' | 'spawn'>): Promise<Probe> {
     const child = ns.spawn([process.execPath, PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] });
     const probe = new Probe(child);
     await probe.#attach(ns.name);
