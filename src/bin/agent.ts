@@ -8,7 +8,8 @@ import { COLLECT_MS } from '../agent/collection.ts';
 import { type Chain, parseChain } from '../cni/chain.ts';
 import { PROC_SYS, Sysctls } from '../kernel/sysctl.ts';
 import { systemClock } from '../lib/clock.ts';
-import { clusterOptions, connect } from './cluster.ts';
+import { clusterOptions } from './cluster-options.ts';
+import { connect } from './cluster.ts';
 import { healthAddress, healthOptions, type HealthWords, startDaemon } from './daemon.ts';
 import { VERSION } from './version.ts';
 

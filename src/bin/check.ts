@@ -8,7 +8,8 @@ import { parseTarget, type Target } from '../cli/check/world.ts';
 import type { Output } from '../cli/listing.ts';
 import { execInPod } from '../kube/exec.ts';
 import { systemClock } from '../lib/clock.ts';
-import { type ClusterOptions, clusterOptions, connect } from './cluster.ts';
+import { type ClusterOptions, clusterOptions } from './cluster-options.ts';
+import { connect } from './cluster.ts';
 import { endBySignal } from './early-end.ts';
 import { VERSION } from './version.ts';
 

@@ -1,5 +1,3 @@
-import type { Command } from 'commander';
-
 import type { ClusterPlans } from '../cli/ip.ts';
 import { type FoundCluster, findCluster, SERVICE_ACCOUNT_DIRECTORY } from '../kube/credentials.ts';
 import { HttpKubeClient } from '../kube/http-client.ts';
@@ -9,22 +7,10 @@ import { parseHost } from '../objects/host.ts';
 import { parseNetworkInForce } from '../objects/network.ts';
 import { HOSTS, NETWORKS, TENANTS } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
-
-/** The options by which every subcommand that asks a cluster is told which. */
-export interface ClusterOptions {
-  readonly kubeconfig?: string | undefined;
-  readonly name?: string | undefined;
-}
+import type { ClusterOptions } from './cluster-options.ts';
 
 /** How long `romana ip` waits for a cluster's names, in milliseconds. */
 const NAMES_MS = 1_000;
-
-/** Adds `--kubeconfig` and `--name` to a subcommand. */
-export function clusterOptions(command: Command): Command {
-  return command
-    .option('--kubeconfig <file>', 'the cluster of this kubeconfig')
-    .option('--name <name>', 'the local cluster of this name');
-}
 
 /** Finds the cluster, in the order: --kubeconfig, --name, $KUBECONFIG, service account, only local one, ~/.kube/config. */
 export function lookForCluster(options: ClusterOptions): Promise<Result<FoundCluster>> {

@@ -7,7 +7,8 @@ import { Command } from 'commander';
 import { runDemo } from '../cli/demo/demo.ts';
 import { execInPod } from '../kube/exec.ts';
 import { systemClock } from '../lib/clock.ts';
-import { clusterOptions, connect } from './cluster.ts';
+import { clusterOptions } from './cluster-options.ts';
+import { connect } from './cluster.ts';
 import { endBySignal } from './early-end.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');

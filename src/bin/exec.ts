@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 
 import { execInPod } from '../kube/exec.ts';
-import { clusterOptions, connect } from './cluster.ts';
+import { clusterOptions } from './cluster-options.ts';
+import { connect } from './cluster.ts';
 
 interface Options {
   readonly kubeconfig?: string;

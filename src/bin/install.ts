@@ -6,7 +6,8 @@ import { installCommand } from '../cli/install/install.ts';
 import { PULL_POLICIES, type PullPolicy } from '../cli/install/install-objects.ts';
 import { HttpKubeClient } from '../kube/http-client.ts';
 import { ok } from '../lib/result.ts';
-import { clusterOptions, lookForCluster } from './cluster.ts';
+import { clusterOptions } from './cluster-options.ts';
+import { lookForCluster } from './cluster.ts';
 import { endWithReader } from './lists.ts';
 
 const DEPLOY = resolve(import.meta.dirname, '../../deploy');

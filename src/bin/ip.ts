@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 
 import { ipCommand, type IpArguments } from '../cli/ip.ts';
-import { clusterOptions, knownPlans } from './cluster.ts';
+import { clusterOptions } from './cluster-options.ts';
+import { knownPlans } from './cluster.ts';
 
 interface Options {
   readonly plan: readonly string[];

@@ -2,7 +2,8 @@ import { Command, Option } from 'commander';
 
 import type { ListArguments, ListDependencies, Output } from '../cli/listing.ts';
 import type { HttpKubeClient } from '../kube/http-client.ts';
-import { clusterOptions, connect } from './cluster.ts';
+import { clusterOptions } from './cluster-options.ts';
+import { connect } from './cluster.ts';
 
 /** What a person typed. */
 export interface ListOptions {

@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import type { ApplyArguments, ApplyDependencies } from '../cli/apply.ts';
 import type { HttpKubeClient } from '../kube/http-client.ts';
 import { systemClock } from '../lib/clock.ts';
-import { clusterOptions, connect } from './cluster.ts';
+import { clusterOptions } from './cluster-options.ts';
+import { connect } from './cluster.ts';
 
 interface Options {
   readonly file: readonly string[];

@@ -43,6 +43,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'segments', summary: 'the segments of tenants and their use', load: () => import('./segments.ts') },
   { name: 'endpoints', summary: "the pods' addresses with what they say", load: () => import('./endpoints.ts') },
   { name: 'policies', summary: 'the policies and what they open', load: () => import('./policies.ts') },
+  { name: 'policy', summary: 'who may talk to whom, and why', load: () => import('./policy.ts') },
   {
     name: 'apply',
     summary: 'creates or updates the objects of files, 2016 policies too',

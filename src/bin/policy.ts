@@ -1,0 +1,77 @@
+import { Command, Option } from 'commander';
+
+import { explainCommand, type ExplainArguments } from '../cli/policy/explain.ts';
+import { matrixCommand } from '../cli/policy/matrix.ts';
+import type { PolicyDependencies } from '../cli/policy/read-world.ts';
+import type { HttpKubeClient } from '../kube/http-client.ts';
+import { clusterOptions, type ClusterOptions } from './cluster-options.ts';
+
+/** The options that all of them have. */
+interface Options extends ClusterOptions {
+  readonly file?: readonly string[];
+}
+
+function collect(path: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), path];
+}
+
+/** Runs one of the commands with the cluster that the options name, if it asks for one. */
+async function run(options: ClusterOptions, command: (deps: PolicyDependencies) => Promise<number>): Promise<void> {
+  let client: HttpKubeClient | undefined;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+  try {
+    process.exitCode = await command({
+      // Offline nobody waits for an HTTP client to load.
+      connect: async () => (client = (await (await import('./cluster.ts')).connect(options)).client),
+      stdin: process.stdin,
+      stdout: process.stdout,
+      stderr: process.stderr,
+    });
+  } finally {
+    await client?.close();
+  }
+}
+
+function subcommand(name: string, description: string, outputs: readonly [string, ...string[]]): Command {
+  return clusterOptions(new Command(name))
+    .description(description)
+    .option(
+      '-f, --file <path>',
+      'a file or a directory of YAML or JSON, or - for standard input; may be repeated',
+      collect,
+    )
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(outputs).default(outputs[0]));
+}
+
+function explain(): Command {
+  const ends = 'NAMESPACE/POD, host:NODE or an address';
+  return subcommand('explain', 'Says whether a connection is allowed, and which line of which policy decides.', [
+    'text',
+    'json',
+  ])
+    .requiredOption('--from <end>', `who connects: ${ends}`)
+    .requiredOption('--to <end>', `to whom: ${ends}`)
+    .requiredOption('--port <port>', 'TCP/80, UDP/dns (by name of a container port) or ICMP')
+    .action(({ file = [], ...options }: Options & Omit<ExplainArguments, 'files'>) =>
+      run(options, (deps) => explainCommand({ ...options, files: file }, deps)),
+    );
+}
+
+function matrix(): Command {
+  return subcommand('matrix', 'Shows who may talk to whom: . is allowed, X denied.', ['table', 'json'])
+    .option('--ports <list>', 'TCP/80,UDP/dns,...; without it those that containers declare')
+    .action(({ file = [], ...options }: Options & { readonly ports?: string; readonly output: 'table' | 'json' }) =>
+      run(options, (deps) => matrixCommand({ ...options, files: file }, deps)),
+    );
+}
+
+/** `romana policy`. */
+export function command(): Command {
+  return new Command('policy')
+    .description('Who may talk to whom, and why: of a cluster, or of files before anything is applied.')
+    .addCommand(explain())
+    .addCommand(matrix());
+}
