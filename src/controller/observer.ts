@@ -23,7 +23,7 @@ const NETWORK = 'default';
 
 /** What an observer needs. */
 export interface ObserverOptions {
-  readonly client: Pick<KubeClient, 'list' | 'watch'>;
+  readonly client: Pick<KubeClient, 'list' | 'version' | 'watch'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: ReflectorMetrics;

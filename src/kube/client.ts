@@ -85,6 +85,8 @@ export interface StatusDetails {
 export interface KubeClient {
   /** All objects of the selection, fetched in pages. */
   list<T = unknown>(resource: Resource, options?: ListOptions<T>): Promise<ObjectList<T>>;
+  /** The version that a list would have now, at the cost of one object at most. */
+  version(resource: Resource, options?: Pick<ListOptions, 'namespace' | 'signal'>): Promise<string>;
   get(resource: Resource, name: string, namespace?: string): Promise<unknown>;
   /** Creates `object`; the namespace is `namespace`, else the object's own. Returns it as stored. */
   create(resource: Resource, object: object, namespace?: string): Promise<unknown>;

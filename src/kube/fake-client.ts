@@ -19,7 +19,7 @@ import { mergePatch } from './merge-patch.ts';
 
 /** One call of a fake client, for `fail` and for looking at what was asked. */
 export interface Call {
-  readonly verb: 'list' | 'get' | 'create' | 'replace' | 'patch' | 'delete' | 'watch';
+  readonly verb: 'list' | 'version' | 'get' | 'create' | 'replace' | 'patch' | 'delete' | 'watch';
   readonly resource: Resource;
   /** `namespace/name`, or the namespace of a list or watch. */
   readonly key: string;
@@ -49,6 +49,11 @@ export class FakeKubeClient implements KubeClient {
     const { each = (object) => object as T } = options;
     const items = this.store.all(resource).filter((o) => selected(o));
     return { items: items.map((o) => each(structuredClone(o))), resourceVersion: String(this.store.version) };
+  }
+
+  async version(resource: Resource, options: Pick<ListOptions, 'namespace'> = {}): Promise<string> {
+    this.#called({ verb: 'version', resource, key: options.namespace ?? '' });
+    return String(this.store.version);
   }
 
   async get(resource: Resource, name: string, namespace = ''): Promise<unknown> {

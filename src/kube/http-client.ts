@@ -128,6 +128,12 @@ export class HttpKubeClient implements KubeClient {
     }, each);
   }
 
+  async version(resource: Resource, options: Pick<ListOptions, 'namespace' | 'signal'> = {}): Promise<string> {
+    const path = collectionPath(resource, options.namespace) + queryText({ limit: 1 });
+    const usage = this.traffic.of('version', resource.plural);
+    return identityOf(await this.#json('GET', path, { usage, signal: options.signal })).resourceVersion;
+  }
+
   get(resource: Resource, name: string, namespace?: string): Promise<unknown> {
     return this.#json('GET', objectPath(resource, name, namespace), { usage: this.traffic.of('get', resource.plural) });
   }

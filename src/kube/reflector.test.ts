@@ -287,6 +287,25 @@ void test('Reflector lists again when a bookmark shows that a backup took over',
   assert.deepEqual([...reflector.store.keys()], ['b']);
 });
 
+void test('Reflector lists again when the server that it comes back to has not come as far: a backup took over', async (t) => {
+  const { server, reflector, until } = await run(t, [
+    listOf('500', namespaceJson('a', '480')),
+    watchOf([], 'cut'),
+    // What comes in the place of a watch from 500, which would be silent.
+    listOf('40', namespaceJson('b', '30')),
+    watchOf([eventLine('ADDED', namespaceJson('c', '41'))], 'hold'),
+  ]);
+  server.version = listOf('40');
+  await until('the second list', () => reflector.store.has('b') && reflector.store.has('c'));
+  assert.deepEqual(
+    [[...reflector.store.keys()], watchesOf(server)],
+    [
+      ['b', 'c'],
+      ['500', '40'],
+    ],
+  );
+});
+
 void test('Reflector.whenSynced rejects when its signal is aborted first', async (t) => {
   const { reflector } = await run(t, [() => undefined]);
   const abort = new AbortController();

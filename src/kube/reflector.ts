@@ -48,7 +48,7 @@ export interface ReflectorMetrics {
 
 /** What a reflector reflects, and what it needs. */
 export interface ReflectorOptions<T> extends Selection {
-  readonly client: Pick<KubeClient, 'list' | 'watch'>;
+  readonly client: Pick<KubeClient, 'list' | 'version' | 'watch'>;
   readonly resource: Resource;
   readonly parse: (json: unknown) => Parsed<T>;
   /** The server may not serve the kind at all: then there are none, until it does. */
@@ -84,6 +84,8 @@ export class Reflector<T> {
   #isAbsent = false;
   /** Where the next watch goes on from; undefined asks for a list. */
   #version: string | undefined;
+  /** Whether the server may be one that has not come as far as `#version`: nothing came since it was asked for more. */
+  #inDoubt = false;
   /** Ends the list or watch that is under way. */
   #interrupt = new AbortController();
   #failures = 0;
@@ -168,7 +170,8 @@ export class Reflector<T> {
         signal.throwIfAborted();
         this.#version = version;
         this.#options.onVersion?.('list');
-      }
+      } else if (this.#inDoubt) await this.#checkVersion(this.#version, signal);
+      this.#inDoubt = true;
       const received = await this.#watch(this.#version, signal);
       if (received || this.#clock.now() - startedAt >= LIVED_MS) return undefined;
       return new UnansweredError('the API server ended the watch at once');
@@ -239,6 +242,13 @@ export class Reflector<T> {
     this.#synced.resolve();
   }
 
+  /** Kubernetes keeps silent, for ever, in a watch from a version that it has not reached, as after a restored backup. */
+  async #checkVersion(version: string, signal: AbortSignal): Promise<void> {
+    const { client, resource, namespace } = this.#options;
+    const found = await client.version(resource, { namespace, signal });
+    if (isOlder(found, version)) throw new WentBackError(found, version);
+  }
+
   /** @returns whether anything came. */
   async #watch(version: string, signal: AbortSignal): Promise<boolean> {
     const { client, resource, namespace, labelSelector, fieldSelector, random = Math.random } = this.#options;
@@ -255,6 +265,7 @@ export class Reflector<T> {
     })) {
       if (signal.aborted) break;
       received = true;
+      this.#inDoubt = false;
       this.#succeed();
       this.#take(event, signal);
     }
@@ -285,6 +296,7 @@ export class Reflector<T> {
     const { resource, log, metrics, random = Math.random } = this.#options;
     metrics?.failed(resource);
     this.#failures += 1;
+    this.#inDoubt = true;
     if (isRefusal(failure)) this.#refusals += 1;
     const relist = isGone(failure) || failure instanceof WentBackError || this.#refusals >= MAX_REFUSALS;
     if (relist) {

@@ -16,10 +16,12 @@ export type Answer = (seen: Seen, response: ServerResponse) => void;
 /** A server on 127.0.0.1 that answers as a test says: for tests of clients against bad servers. */
 export interface ScriptedServer {
   readonly url: string;
-  /** All requests but those by which clients look whether it is there. */
+  /** All requests but those by which clients look whether it is there, and where it is. */
   readonly seen: readonly Seen[];
-  /** The answer to those; a good one unless a test says otherwise. */
+  /** The answer to the first of those; a good one unless a test says otherwise. */
   pulse: Answer;
+  /** The answer to those that ask for the version; a high one unless a test says otherwise. */
+  version: Answer;
   close(): Promise<void>;
 }
 
@@ -35,6 +37,7 @@ export async function scriptedServer(...answers: readonly Answer[]): Promise<Scr
       const body = Buffer.concat(chunks).toString();
       const one = { method, path: url.pathname, query: url.searchParams, headers, body };
       if (url.pathname === '/version') return made.pulse(one, response);
+      if (url.searchParams.get('limit') === '1') return made.version(one, response);
       const answer = answers[Math.min(seen.length, answers.length - 1)];
       seen.push(one);
       answer?.(one, response);
@@ -45,6 +48,7 @@ export async function scriptedServer(...answers: readonly Answer[]): Promise<Scr
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
     pulse: json({}),
+    version: listOf('1000000'),
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

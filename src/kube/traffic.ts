@@ -2,7 +2,7 @@ import { Counter, type Registry } from 'prom-client';
 
 /** What requests of one kind came to. */
 export interface Usage {
-  /** In lower case: `list`, `watch`, `get`, `create`, `replace`, `patch`, `delete`; `raw` for what has only a path, `pulse`. */
+  /** In lower case: `list`, `version`, `watch`, `get`, `create`, `replace`, `patch`, `delete`; `raw` for what has only a path, `pulse`. */
   readonly verb: string;
   /** The plural of the kind; '' where only a path was asked for. */
   readonly resource: string;
