@@ -51,13 +51,14 @@ bin/coredns $COREDNS coredns_program
 bin/agnhost $KUBERNETES kubernetes_program test/images/agnhost
 images/pause.tar $PAUSE pause_image
 images/coredns.tar $COREDNS coredns_image
-images/tools.tar 1 tools_image
-images/agnhost.tar $AGNHOST agnhost_image
+images/tools.tar 2 tools_image
+images/agnhost.tar $AGNHOST-$COREDNS agnhost_image
 images/nginx.tar 1 nginx_image
 LIST
   if [ -n "$e2e" ]; then
     echo "bin/e2e.test $KUBERNETES kubernetes_program test/e2e test"
     echo "bin/ginkgo $KUBERNETES ginkgo_program"
+    echo "images/regression-issue-74839.tar $KUBERNETES regression_image"
   fi
   if [ -n "$conformance" ]; then
     echo "bin/network-policy-api-conformance.test $NETWORK_POLICY_API network_policy_api_conformance"

@@ -16,9 +16,8 @@ go_module_file() {
 
 # Makes and enters the work module: go_work_module MODULE VERSION
 go_work_module() {
-  work=$GO_WORK/$(printf '%s' "$1" | tr / _)
-  mkdir -p "$work"
-  cd "$work" || return
+  mkdir -p "$GO_WORK/$(printf '%s' "$1" | tr / _)"
+  cd "$GO_WORK/$(printf '%s' "$1" | tr / _)" || return
   if [ -s go.sum ] && grep -qs "^require $1 $2\$" go.mod; then return; fi
   rm -f go.mod go.sum
   go mod init romana/build

@@ -65,19 +65,29 @@ tools_image() {
   rm -rf "$programs/roots/tools"
   tools_root
   make_image "$1" --name tools --name busybox --name $e2e/busybox:1.37.0-1 --name $e2e/busybox:1.36.1-1 \
-    --name $e2e/glibc-dns-testing:2.0.0 --layer "$programs/roots/tools" --cmd sh
+    --name $e2e/glibc-dns-testing:2.0.0 --name registry.k8s.io/build-image/distroless-iptables:v0.9.6 \
+    --layer "$programs/roots/tools" --cmd sh
 }
 
-agnhost_image() { # upstream's test server on top of the tools, under the names that the end-to-end tests use
+# Upstream's test server on top of the tools, under the names that the end-to-end tests use; some of them run the
+# CoreDNS that is in it.
+agnhost_image() {
   local source version names=()
   source=$(go_module_file Dir k8s.io/kubernetes "$KUBERNETES")/test/images/agnhost
   tools_root
   mkdir -p "$work/root/uploads"
-  cp "$programs/bin/agnhost" "$work/root/agnhost"
+  cp "$programs/bin/agnhost" "$programs/bin/coredns" "$work/root/"
   ln -s agnhost "$work/root/agnhost-2"
   cp "$source"/porter/localhost.{crt,key} "$work/root/"
   for version in $AGNHOST 2.55 2.45 2.43 2.39; do names+=(--name "registry.k8s.io/e2e-test-images/agnhost:$version"); done
   make_image "$1" "${names[@]}" --layer "$programs/roots/tools" --layer "$work/root" --entrypoint /agnhost --cmd pause
+}
+
+regression_image() { # of the issue with that number: a server that sends TCP segments out of order
+  mkdir "$work/root"
+  kubernetes_program "$work/root/regression-issue-74839" test/images/regression-issue-74839
+  make_image "$1" --name registry.k8s.io/e2e-test-images/regression-issue-74839:1.4 --layer "$work/root" \
+    --entrypoint /regression-issue-74839
 }
 
 nginx_image() { # Debian's nginx with its welcome page on port 80, logging to the container's output
