@@ -15,7 +15,7 @@ if [ "${1-}" = kubernetes ] && [ ! -x "$programs/bin/kube-apiserver" ] && ! comm
   exit 0
 fi
 sh scripts/setup.sh
-[ "${1-}" != kubernetes ] || ! command -v go > /dev/null || sh scripts/kubernetes/build.sh "$programs"
+[ "${1-}" != kubernetes ] || ! command -v go > /dev/null || sh scripts/kubernetes/build.sh "$programs" e2e
 # For tests of chains: the newest of them, where there is Go.
 [ -n "${1-}" ] || sh scripts/cni-plugins-go.sh "$PWD/.cache" > /dev/null
 concurrency=2
