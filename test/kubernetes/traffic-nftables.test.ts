@@ -1,0 +1,3 @@
+import { kubeTraffic } from '../support/kube-traffic.ts';
+
+kubeTraffic('nftables');
