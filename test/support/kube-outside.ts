@@ -43,7 +43,9 @@ export class Outside implements Disposable {
 
   /** Runs a command there. @throws Error with what it complained of */
   run(...words: readonly string[]): Promise<string> {
-    return runCommand('nsenter', [`--net=${this.#netns}`, ...words], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+    return runCommand('nsenter', [`--net=${this.#netns}`, ...words], {
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    });
   }
 
   [Symbol.dispose](): void {

@@ -61,10 +61,8 @@ const FAILURES: Readonly<Record<number, string>> = { 6: 'no such name', 7: 'refu
 
 /** GET from a pod: the body, or in a word what happened instead; nothing else than the network is tried. */
 export async function get(cluster: KubeCluster, from: string, hostPort: string, path = '/clientip'): Promise<string> {
-  const { exitCode, stdout, stderr } = await cluster.exec(
-    from,
-    ...['curl', '-sS', '-m', '5', '-o', '-', `http://${hostPort}${path}`],
-  );
+  const url = `http://${hostPort}${path}`;
+  const { exitCode, stdout, stderr } = await cluster.exec(from, 'curl', '-sS', '-m', '5', url);
   if (exitCode === 0) return stdout.trim();
   return FAILURES[exitCode] ?? `curl ended with status ${exitCode}: ${stderr}`;
 }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { after, before, suite, test } from 'node:test';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import type { ProxyMode } from '../../src/local/kubernetes/networking.ts';
+import { programsFolder } from '../../src/local/kubernetes/programs.ts';
 import { objectsAt, textAt } from '../../src/local/kube-json.ts';
 import { PODS } from '../../src/objects/resources.ts';
 import { KubeCluster, NO_KUBERNETES } from './kube-cluster.ts';
@@ -44,10 +48,6 @@ export function kubeTraffic(proxy: ProxyMode): void {
     const nodeAddresses = (name: string): readonly string[] => cluster.node(name).layout.addresses;
     const seen = (from: string, address: string, port: number): Promise<string> =>
       seenFrom(cluster, `${NS}/${from}`, at(address, port));
-    /** Runs the same for both families, whose addresses come in the same order everywhere. */
-    const families = async (each: (n: number) => Promise<void>): Promise<void> => {
-      await Promise.all([0, 1].map(each));
-    };
     const clusterIps = async (name: string): Promise<readonly string[]> => {
       const json = await cluster.get('v1', 'Service', name, NS);
       return (json as { spec: { clusterIPs: string[] } }).spec.clusterIPs.toSorted(byFamily);
@@ -90,10 +90,8 @@ export function kubeTraffic(proxy: ProxyMode): void {
         for (const from of ['near', 'far']) {
           assert.equal(await seen(from, of('server')[n] ?? '', HTTP_PORT), of(from)[n]);
         }
-        const { stdout } = await cluster.exec(
-          `${NS}/far`,
-          ...['bash', '-c', 'echo hostname | nc -u -w 2 "$1" "$2"', 'bash', of('server')[n] ?? '', `${UDP_PORT}`],
-        );
+        const script = `echo hostname | nc -u -w 2 ${of('server')[n]} ${UDP_PORT}`;
+        const { stdout } = await cluster.exec(`${NS}/far`, 'bash', '-c', script);
         assert.equal(stdout.trim(), 'server');
       }));
 
@@ -127,7 +125,9 @@ export function kubeTraffic(proxy: ProxyMode): void {
       const ips = await clusterIps('plain');
       await families(async (n) => {
         for (const from of ['near', 'far']) assert.equal(await seen(from, ips[n] ?? '', 80), of(from)[n]);
-        const said = await cluster.node('minion2').run('curl', '-sS', '-m', '5', `http://${at(ips[n] ?? '', 80)}/clientip`);
+        const said = await cluster
+          .node('minion2')
+          .run('curl', '-sS', '-m', '5', `http://${at(ips[n] ?? '', 80)}/clientip`);
         assert.equal(withoutPort(said), nodeAddresses('minion2')[n]);
       });
     });
@@ -140,14 +140,19 @@ export function kubeTraffic(proxy: ProxyMode): void {
           assert.equal(await get(cluster, `${NS}/far`, door, '/hostname'), 'server');
           assert.equal(await outside.get(door, '/hostname'), 'server');
         }
-      }));
+      }),
+    );
 
-    test('a NodePort of externalTrafficPolicy Local shows who asks, on the node of its pod only', { skip: noServices }, () =>
-      families(async (n) => {
-        const [here = '', elsewhere = ''] = ['minion1', 'minion2'].map((node) => nodeAddresses(node)[n] ?? '');
-        assert.equal(withoutPort(await outside.get(at(here, 31_081))), outside.addresses[n]);
-        await assert.rejects(outside.run('curl', '-sS', '-m', '1', `http://${at(elsewhere, 31_081)}/`));
-      }));
+    test(
+      'a NodePort of externalTrafficPolicy Local shows who asks, on the node of its pod only',
+      { skip: noServices },
+      () =>
+        families(async (n) => {
+          const [here = '', elsewhere = ''] = ['minion1', 'minion2'].map((node) => nodeAddresses(node)[n] ?? '');
+          assert.equal(withoutPort(await outside.get(at(here, 31_081))), outside.addresses[n]);
+          await assert.rejects(outside.run('curl', '-sS', '-m', '1', `http://${at(elsewhere, 31_081)}/`));
+        }),
+    );
 
     test('a hostPort leads to its pod from outside, who is shown', () =>
       families(async (n) => {
@@ -181,10 +186,8 @@ export function kubeTraffic(proxy: ProxyMode): void {
 
       // The pod comes back under its old name, in another segment.
       const uid = textAt(await cluster.client.get(PODS, 'set-0', NS), 'metadata', 'uid');
-      await cluster.kubectl(
-        ...['-n', NS, 'patch', 'statefulset', 'set', '-p'],
-        JSON.stringify({ spec: { template: { metadata: { labels: { segment: 'second' } } } } }),
-      );
+      const patch = JSON.stringify({ spec: { template: { metadata: { labels: { segment: 'second' } } } } });
+      await cluster.kubectl('-n', NS, 'patch', 'statefulset', 'set', '-p', patch);
       const again = async (): Promise<boolean> => {
         const json = await cluster.client.get(PODS, 'set-0', NS);
         if (textAt(json, 'metadata', 'uid') === uid) return false;
@@ -222,7 +225,9 @@ export function kubeTraffic(proxy: ProxyMode): void {
     test("R12: the distribution's own nft lists what we write", async () => {
       const listed = await cluster.node('minion1').run('nft', 'list', 'table', 'inet', 'romana');
       assert.match(listed, /^table inet romana \{/);
-      const json = JSON.parse(await cluster.node('minion1').run('nft', '-j', 'list', 'table', 'inet', 'romana')) as object;
+      const json = JSON.parse(
+        await cluster.node('minion1').run('nft', '-j', 'list', 'table', 'inet', 'romana'),
+      ) as object;
       assert.ok('nftables' in json);
     });
 
@@ -306,6 +311,11 @@ export function kubeTraffic(proxy: ProxyMode): void {
   });
 }
 
+/** Runs the same for both families, whose addresses come in the same order everywhere. */
+async function families(each: (n: number) => Promise<void>): Promise<void> {
+  await Promise.all([0, 1].map(each));
+}
+
 function byFamily(a: string, b: string): number {
   return Number(a.includes(':')) - Number(b.includes(':'));
 }
@@ -313,11 +323,8 @@ function byFamily(a: string, b: string): number {
 /** What a server says of its name through `kubectl port-forward`. */
 async function forwarded(cluster: KubeCluster, pod: string): Promise<string> {
   const [namespace = '', name = ''] = pod.split('/');
-  const { spawn } = await import('node:child_process');
-  const { once } = await import('node:events');
-  const { createInterface } = await import('node:readline');
   const child = spawn(
-    cluster.kubectlPath,
+    `${programsFolder(process.env)}/bin/kubectl`,
     ['--kubeconfig', cluster.kubeconfig, '-n', namespace, 'port-forward', `pod/${name}`, `:${HTTP_PORT}`],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
