@@ -42,6 +42,7 @@ import { tableRepaired } from './repair-event.ts';
 import { Reporter } from './reporter.ts';
 import { SelfRepair } from './self-repair.ts';
 import { sweepLinks } from './sweep-links.ts';
+import { UnenforcedPolicies } from './unenforced-policies.ts';
 import { type Use, useOf } from './use.ts';
 
 /** What an agent needs. It works in the network namespace that it runs in. */
@@ -98,6 +99,7 @@ class Agent {
   readonly #leases: LeaseStore;
   readonly #book: AddressBook;
   readonly #reconciler: Reconciler;
+  readonly #unenforced: UnenforcedPolicies;
   readonly #network: PodNetwork;
   readonly #server: CniServer;
   readonly #reporter: Reporter;
@@ -132,6 +134,7 @@ class Agent {
     this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
     this.#hostNetwork = new HostNetwork({ rtnl: this.#rtnl, sysctls, metrics: this.#metrics, log });
     const events = new EventRecorder({ ...options, component: 'romana-agent', host: node });
+    this.#unenforced = new UnenforcedPolicies({ events, metrics: this.#metrics, clock, log });
     this.#reconciler = new Reconciler({
       snapshot: () => this.#snapshot(),
       nft: this.#nft,
@@ -315,6 +318,7 @@ class Agent {
     if (host !== undefined) this.#host = { hostId: host.id, hostUid: host.meta.uid };
     this.#observer.watchPeers(desired.peerWatches);
     this.#warn(desired.warnings);
+    this.#unenforced.update(desired.unenforced);
     this.#metrics.peerWatches.set(desired.peerWatches.length);
     this.#desired = desired;
     this.#report(this.#observer.version);
@@ -330,7 +334,7 @@ class Agent {
       tenants: tenants.store.values(),
     });
     const { exceptions } = this.#desired;
-    const { conditions } = this.#checker;
+    const conditions = [...this.#checker.conditions, this.#unenforced.condition];
     this.#reporter.update({ exceptions, use: () => this.#use(), ...this.#host, acknowledged, conditions });
   }
 

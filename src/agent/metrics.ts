@@ -87,6 +87,11 @@ export class AgentMetrics {
     help: 'Things that work less well than they should; the log says which.',
     registers: [this.registry],
   });
+  readonly unenforcedPolicies = new Gauge({
+    name: 'romana_agent_policies_failing_closed',
+    help: 'Policies that select pods of this host and of which something is not enforced but fails closed.',
+    registers: [this.registry],
+  });
   readonly peerWatches = new Gauge({
     name: 'romana_agent_peer_watches',
     help: 'Watches on pods of other hosts that policies in force here name by labels.',

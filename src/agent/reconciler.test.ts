@@ -5,8 +5,10 @@ import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { FakeNft } from '../nft/fake-nft.ts';
+import { NftError } from '../nft/nft.ts';
 import { rulesetText } from '../nft/text.ts';
-import { plan } from '../plan/desired.ts';
+import { type Desired, plan } from '../plan/desired.ts';
+import type { Policy } from '../policy/model.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
 import { type Fixture, pol1, snapshotOf, TENANTS } from '../plan/snapshot-fixture.ts';
 import { AgentMetrics } from './metrics.ts';
@@ -16,17 +18,35 @@ const BACKEND = { namespace: 'tenant-a', name: 'backend', labels: { segment: 'ba
 const SECOND = { ...BACKEND, name: 'second', endpoint: 4 };
 const WORLD: Fixture = { tenants: TENANTS, pods: [BACKEND] };
 
-function rig(): {
+/** Refuses whatever names port 666, as a kernel may refuse one thing of many. */
+class PickyNft extends FakeNft {
+  override run(text: string): void {
+    refuse(text);
+    super.run(text);
+  }
+
+  override check(text: string): void {
+    refuse(text);
+    super.check(text);
+  }
+}
+
+function refuse(text: string): void {
+  if (text.includes('tcp . 666')) throw new NftError(text, 'Error: Numerical result out of range\n');
+}
+
+function rig(nft: FakeNft = new FakeNft()): {
   reconciler: Reconciler;
   nft: FakeNft;
   see: (snapshot: Snapshot | undefined) => void;
   revocations: Snapshot[];
   refuse: { routes: unknown[]; revoke: boolean };
   repaired: string[];
+  seen: Desired[];
 } {
-  const nft = new FakeNft();
   const revocations: Snapshot[] = [];
   const repaired: string[] = [];
+  const seen: Desired[] = [];
   const refuse = { routes: [] as unknown[], revoke: false };
   let now: Snapshot | undefined;
   const reconciler = new Reconciler({
@@ -41,12 +61,12 @@ function rig(): {
       revocations.push(snapshot);
     },
     onRepaired: (by) => repaired.push(by),
-    onApplied: () => undefined,
+    onApplied: (_snapshot, desired) => seen.push(desired),
     metrics: new AgentMetrics(),
     clock: systemClock,
     log: silentLog,
   });
-  return { reconciler, nft, see: (snapshot) => (now = snapshot), revocations, refuse, repaired };
+  return { reconciler, nft, see: (snapshot) => (now = snapshot), revocations, refuse, repaired, seen };
 }
 
 void test('Reconciler puts the table whole at first, then deltas, and nothing when nothing differs', async () => {
@@ -175,5 +195,48 @@ void test('Reconciler puts back a table that others changed as it was left, even
   reconciler.tableChanged('nft');
   await reconciler.settled();
   assert.equal(nft.list('romana'), whole);
+  await reconciler.stop();
+});
+
+/** Opens a port of one segment to everybody. */
+const opens = (segment: string, port: number, name: string): Policy =>
+  pol1('tenant-a', { podSelector: { segment }, allowIncoming: { toPorts: [{ port, protocol: 'TCP' }] } }, name);
+
+void test('R14: Reconciler closes what the kernel refuses for its own pods alone, until it is changed', async () => {
+  const { reconciler, nft, see, seen } = rig(new PickyNft());
+  const frontend = { ...SECOND, labels: { segment: 'frontend' } };
+  const world = { ...WORLD, pods: [BACKEND, frontend] };
+  const good = Array.from({ length: 9 }, (_, n) => opens('frontend', 80 + n, `good${n}`));
+  see(snapshotOf({ ...world, policies: [...good, opens('backend', 666, 'bad')] }));
+  await reconciler.commit();
+  const portsOf = (name: string): string =>
+    nft.list('romana').split(`comment "tenant-a/${name}`)[1]?.split('}')[0] ?? '';
+  assert.match(portsOf('bad'), /^"\n\t\tdrop\n\t$/, 'nothing is open');
+  assert.match(portsOf('good0'), /@in-\w+-ports return/);
+  const refused = seen.at(-1)?.unenforced ?? [];
+  assert.deepEqual(
+    refused.map(({ ref, problems }) => `${ref.name}: ${problems[0]?.message}`),
+    ['bad: is refused by the kernel: Error: Numerical result out of range'],
+  );
+  see(snapshotOf({ ...world, policies: [...good, opens('backend', 667, 'bad')] }));
+  await reconciler.commit();
+  assert.match(portsOf('bad'), /return/);
+  assert.deepEqual(seen.at(-1)?.unenforced, []);
+  await reconciler.stop();
+});
+
+void test('R14: Reconciler blames no policy for what is refused without any, and changes nothing', async () => {
+  class Broken extends FakeNft {
+    override run(text: string): void {
+      throw new NftError(text, 'Error: Operation not permitted\n');
+    }
+    override check(text: string): void {
+      this.run(text);
+    }
+  }
+  const { reconciler, see, seen } = rig(new Broken());
+  see(snapshotOf({ ...WORLD, policies: [opens('backend', 80, 'good')] }));
+  await assert.rejects(reconciler.commit(), /Operation not permitted/);
+  assert.deepEqual(seen, []);
   await reconciler.stop();
 });

@@ -3,12 +3,14 @@ import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { deltaText, elementDelta } from '../nft/delta.ts';
-import type { Nft } from '../nft/nft.ts';
+import { type Nft, NftError } from '../nft/nft.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
 import { replaceText } from '../nft/text.ts';
 import { type Desired, plan } from '../plan/desired.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
+import { type Policy, policyName } from '../policy/model.ts';
 import type { AgentMetrics } from './metrics.ts';
+import { RefusedPolicies } from './refused-policies.ts';
 import { mayTurnVerdicts } from './verdict-change.ts';
 
 /** What a reconciler stands on. */
@@ -58,6 +60,7 @@ export class Reconciler {
   #changedBy: string | undefined;
   /** When the table was put back last because changes may not have been heard. */
   #putForLossAt = -Infinity;
+  readonly #refused = new RefusedPolicies();
   readonly #routesBackoff = new Backoff(ROUTES_RETRY);
   /** What the kernel said of routes that it refused last, '' when it took all. */
   #routesRefused = '';
@@ -130,7 +133,7 @@ export class Reconciler {
         for (const { reject } of waiters) reject(why);
         return;
       }
-      const refused = this.#apply(snapshot);
+      const refused = this.#applyWhatIsTaken(snapshot);
       for (const { resolve } of waiters) resolve();
       this.#retryRoutes(refused);
     } catch (error) {
@@ -164,6 +167,32 @@ export class Reconciler {
     }
     if (said === '' && this.#routesRefused !== '') log.info({}, 'routes that were refused are set');
     this.#routesRefused = said;
+  }
+
+  /** A policy that the kernel refuses fails closed for its own pods; all others are in force (R14). */
+  #applyWhatIsTaken(observed: Snapshot): readonly unknown[] {
+    const closed = (policies: readonly Policy[]): Snapshot => ({ ...observed, policies });
+    const snapshot = closed(this.#refused.without(observed.policies));
+    try {
+      return this.#apply(snapshot);
+    } catch (error) {
+      if (!(error instanceof NftError)) throw error;
+      const known = new Set(this.#inForce?.snapshot.policies);
+      const fresh = snapshot.policies.filter((policy) => !known.has(policy));
+      const attempt = (policies: readonly Policy[]): void =>
+        this.#options.nft.check(replaceText(plan(closed(policies)).ruleset));
+      let found = this.#refused.find(snapshot.policies, fresh, attempt);
+      // What has changed for a policy may also be who its peers are.
+      if (found.length === 0) found = this.#refused.find(snapshot.policies, snapshot.policies, attempt);
+      if (found.length === 0) throw error;
+      for (const { policy, said } of found) {
+        this.#options.log.error(
+          { policy: policyName(policy), said },
+          'the kernel refuses a policy, which fails closed',
+        );
+      }
+      return this.#apply(closed(this.#refused.without(observed.policies)));
+    }
   }
 
   #apply(snapshot: Snapshot): readonly unknown[] {

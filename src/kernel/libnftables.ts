@@ -36,6 +36,16 @@ export class LibNft implements Nft {
     if (text.trim() !== '') this.#command(text);
   }
 
+  check(text: string): void {
+    const { nft_ctx_set_dry_run } = libnftables();
+    nft_ctx_set_dry_run(this.#context, true);
+    try {
+      this.run(text);
+    } finally {
+      nft_ctx_set_dry_run(this.#context, false);
+    }
+  }
+
   change(table: string, changes: readonly ElementChange[]): boolean {
     if (this.#closed) throw closed();
     const encoded = encodeChanges(changes);

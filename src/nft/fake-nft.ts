@@ -30,6 +30,10 @@ export class FakeNft implements Nft {
     this.#transact(text, parseCommands(text));
   }
 
+  check(text: string): void {
+    this.#tried(text, parseCommands(text));
+  }
+
   change(table: string, changes: readonly ElementChange[]): boolean {
     if (encodeChanges(changes) === undefined) return false;
     if (changes.length === 0) return true;
@@ -43,6 +47,12 @@ export class FakeNft implements Nft {
   }
 
   #transact(text: string, commands: readonly Command[]): void {
+    this.#tables = this.#tried(text, commands);
+    this.transactions.push(text);
+  }
+
+  /** The tables as they would be. */
+  #tried(text: string, commands: readonly Command[]): Map<string, MutableTable> {
     const tables = new Map<string, MutableTable>();
     for (const [name, table] of this.#tables) {
       tables.set(name, { sets: new Map(table.sets), chains: new Map(table.chains) });
@@ -53,8 +63,7 @@ export class FakeNft implements Nft {
       if (!(cause instanceof Refusal)) throw cause;
       throw new NftError(text, `Error: ${cause.message}\n`);
     }
-    this.#tables = tables;
-    this.transactions.push(text);
+    return tables;
   }
 
   list(table: string): string {

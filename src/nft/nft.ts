@@ -23,6 +23,13 @@ export interface Nft {
   change(table: string, changes: readonly ElementChange[]): boolean;
 
   /**
+   * Whether the kernel would take a transaction, without carrying it out.
+   *
+   * @throws NftError with why not
+   */
+  check(text: string): void;
+
+  /**
    * The listing of the table `inet NAME`.
    *
    * @throws NftError when there is none

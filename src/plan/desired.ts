@@ -1,5 +1,6 @@
 import type { Exception } from '../objects/host.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
+import type { Policy } from '../policy/model.ts';
 import { addForward } from './forward.ts';
 import { hostRanges } from './host-ranges.ts';
 import { addHostSets } from './host-sets.ts';
@@ -29,6 +30,8 @@ export interface Desired {
   /** Of this host, for its Host's status. */
   readonly exceptions: readonly Exception[];
   readonly warnings: readonly Warning[];
+  /** Policies that select pods of this host and of which something fails closed, by name. */
+  readonly unenforced: readonly Policy[];
 }
 
 /** What follows from a snapshot for its host. Equal snapshots give equal plans; nothing is remembered in between. */
@@ -40,7 +43,7 @@ export function plan(snapshot: Snapshot): Desired {
   const builder = new RulesetBuilder();
   addHostSets(builder, { snapshot, ranges, known });
   addSpoofCheck(builder, snapshot, ranges.own);
-  const watches = addForward(builder, { snapshot, tenancy, known });
+  const { watches, unenforced } = addForward(builder, { snapshot, tenancy, known });
   addMasquerade(builder, snapshot, ranges.own);
   return {
     routes: routes.routes,
@@ -48,5 +51,6 @@ export function plan(snapshot: Snapshot): Desired {
     peerWatches: mergeWatches(watches, MAX_PEER_WATCHES),
     exceptions: ownExceptions(snapshot, tenancy, known),
     warnings: [...warnings, ...routes.warnings, ...poolWarnings(snapshot, tenancy)],
+    unenforced,
   };
 }

@@ -1,6 +1,8 @@
 import type { Family } from '../addr/address.ts';
 import { ChainCompiler } from './chains.ts';
 import type { PolicyInput } from './chains.ts';
+import type { Policy } from '../policy/model.ts';
+import { comparePriority } from '../policy/world.ts';
 import type { LocalPod } from './known-pods.ts';
 import { leaseTexts } from './lease-texts.ts';
 import type { PeerWatch } from './peers.ts';
@@ -10,6 +12,7 @@ import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import { INTERFACE_PREFIX } from './spoof.ts';
 import { Subjects } from './subjects.ts';
+import type { Standing } from './subjects.ts';
 
 const DIRECTIONS = ['egress', 'ingress'] as const;
 
@@ -19,7 +22,10 @@ const DIRECTIONS = ['egress', 'ingress'] as const;
  * in no map. A direction is judged on the host of the pod that it is about: egress at the source, ingress at the
  * destination; within one host a packet meets both.
  */
-export function addForward(builder: RulesetBuilder, input: PolicyInput): readonly PeerWatch[] {
+export function addForward(
+  builder: RulesetBuilder,
+  input: PolicyInput,
+): { readonly watches: readonly PeerWatch[]; readonly unenforced: readonly Policy[] } {
   const compiler = new ChainCompiler(builder, input);
   const maps = {
     egress: { 4: new Map<string, string>(), 6: new Map<string, string>() },
@@ -27,9 +33,11 @@ export function addForward(builder: RulesetBuilder, input: PolicyInput): readonl
     host: { 4: new Map<string, string>(), 6: new Map<string, string>() },
   };
   const subjects = new Subjects(input.snapshot);
+  const unenforced = new Set<Policy>();
   for (const local of input.known.locals) {
     const standings = standingsOf(subjects, local, input.snapshot.network.segmentLabel);
     const { ingress, egress } = standings;
+    for (const policy of [...faultyOf(ingress), ...faultyOf(egress)]) unenforced.add(policy);
     const verdicts = {
       egress: egress && compiler.verdict('egress', egress, local),
       ingress: ingress && compiler.verdict('ingress', ingress, local),
@@ -66,7 +74,15 @@ export function addForward(builder: RulesetBuilder, input: PolicyInput): readonl
     builder,
     families.map((family) => [family, maps.host[family]]),
   );
-  return compiler.watches;
+  return { watches: compiler.watches, unenforced: [...unenforced].sort(comparePriority) };
+}
+
+/** Those of a standing of which something fails closed. */
+function faultyOf(standing: Standing | undefined): readonly Policy[] {
+  if (standing === undefined) return [];
+  const { admin, policies, baseline } = standing;
+  const all = [...admin.map(({ policy }) => policy), ...policies, ...baseline.map(({ policy }) => policy)];
+  return all.filter(({ problems }) => problems.length > 0);
 }
 
 function forwardRules(families: readonly Family[]): string[] {

@@ -4,6 +4,7 @@ import { parseDemoPolicy } from '../objects/demo-policy.ts';
 import type { Parsed } from '../objects/meta.ts';
 import { parseNetworkPolicy } from '../objects/network-policy.ts';
 import { CLUSTER_NETWORK_POLICIES, DEMO_POLICIES, NETWORK_POLICIES, type Resource } from '../objects/resources.ts';
+import { withinBounds } from './bounds.ts';
 import { clusterPolicy } from './from-cluster.ts';
 import { demoPolicy } from './from-demo.ts';
 import { v1Policy } from './from-v1.ts';
@@ -29,7 +30,7 @@ function kind<T>(
     optional,
     parse: (json) => {
       const parsed = parse(json);
-      return parsed.ok ? ok(make(parsed.value)) : parsed;
+      return parsed.ok ? ok(withinBounds(make(parsed.value))) : parsed;
     },
   };
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Address } from '../../src/addr/address.ts';
 import { forwardChains } from '../../src/kernel/base-chains.ts';
 import { LibNft } from '../../src/kernel/libnftables.ts';
+import { NftError } from '../../src/nft/nft.ts';
 import { Rtnl } from '../../src/kernel/rtnl.ts';
 import { TestNetns } from '../support/netns.ts';
 
@@ -59,4 +60,17 @@ test('Rtnl.ways tells own addresses, those on a link, those behind a router and 
   };
   const addresses = Object.keys(asked) as Address[];
   assert.deepEqual(rtnl.ways(addresses), Object.values(asked));
+});
+
+test('LibNft.check says what the kernel would refuse, and changes nothing', async () => {
+  await using ns = TestNetns.create('check');
+  using nft = new LibNft({ netns: ns.path });
+  nft.run('add table inet romana');
+  const before = nft.list('romana');
+  nft.check('add chain inet romana one');
+  // Only the kernel knows that no table of that name is there.
+  assert.throws(() => nft.check('add chain inet romana two\nadd chain inet other three'), NftError);
+  assert.equal(nft.list('romana'), before);
+  nft.run('add chain inet romana one');
+  assert.notEqual(nft.list('romana'), before, 'what is run after a check is carried out');
 });

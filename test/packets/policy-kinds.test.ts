@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { waitFor } from '../../src/lib/wait-for.ts';
+import type { Condition } from '../../src/objects/host-report.ts';
+import { EVENTS, HOST_REPORTS } from '../../src/objects/resources.ts';
 import { reachHost } from '../support/rig-own-host.ts';
 import { RigPolicies } from '../support/rig-policies.ts';
 import { Rig } from '../support/rig.ts';
@@ -159,6 +162,40 @@ void describe('policies of Kubernetes on packets', () => {
     await rig.settled();
     assert.equal(await reachHost(client, other, 'tcp'), 'dropped');
     assert.equal(await reachHost(client, own, 'tcp'), 'open');
+  });
+
+  void test('R14, R25: what is beyond a bound or not known fails closed for the pods that it selects only, and is told', async () => {
+    const namespace = 'closed';
+    const [client, near, far] = await makePods(namespace);
+    const many = Array.from({ length: 1_001 }, (_, n) => ({ ports: [{ port: n + 1 }] }));
+    await policies.v1(namespace, 'big', { podSelector: app('near'), ingress: many });
+    await policies.v1(namespace, 'small', { podSelector: app('near'), ingress: [tcp(81)] });
+    assert.deepEqual(await ports(client, near, far), ['dropped open', 'open open']);
+    const [host] = rig.hosts;
+    assert.equal((await host?.metrics())?.get('romana_agent_policies_failing_closed'), 1);
+    assert.equal((await rig.host(1).metrics()).get('romana_agent_policies_failing_closed'), 0);
+    const told = async (): Promise<boolean> => {
+      const { items } = await rig.api.client.list(EVENTS);
+      const about = items.map((item) => item as { involvedObject: { name: string }; message: string });
+      return about.some(
+        (e) => e.involvedObject.name === 'big' && e.message.includes('has 1001 rules, more than the 1000'),
+      );
+    };
+    await waitFor('an event on the policy', told);
+    const condition = async (): Promise<string | undefined> => {
+      const report = (await rig.api.client.get(HOST_REPORTS, 'host1')) as { status: { conditions: Condition[] } };
+      return report.status.conditions.find(({ type }) => type === 'PoliciesEnforced')?.status;
+    };
+    await waitFor('a condition of the host', async () => (await condition()) === 'False');
+    await policies.v1(namespace, 'big', { podSelector: app('near'), ingress: many.slice(70, 90) });
+    assert.deepEqual(await ports(client, near, far), ['open open', 'open open']);
+    await waitFor('the condition to be good again', async () => (await condition()) === 'True');
+    const subject = { pods: { namespaceSelector: named(namespace), podSelector: app('client') } };
+    const byName = { action: 'Accept', to: [{ domainNames: ['example.org'] }] };
+    const deny = { action: 'Deny', to: [{ networks: ['0.0.0.0/0', '::/0'] }] };
+    await policies.cluster('names', { subject, egress: [byName, deny] });
+    assert.deepEqual(await ports(client, near, far), ['dropped dropped', 'dropped dropped']);
+    assert.deepEqual(await ports(near, far), ['open open']);
   });
 });
 
