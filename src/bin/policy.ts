@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
 
+import { diffCommand, type DiffArguments } from '../cli/policy/diff.ts';
 import { explainCommand, type ExplainArguments } from '../cli/policy/explain.ts';
+import { lintCommand, type LintArguments } from '../cli/policy/lint.ts';
 import { matrixCommand } from '../cli/policy/matrix.ts';
 import type { PolicyDependencies } from '../cli/policy/read-world.ts';
 import type { HttpKubeClient } from '../kube/http-client.ts';
@@ -68,10 +70,41 @@ function matrix(): Command {
     );
 }
 
+function diff(): Command {
+  return subcommand(
+    'diff',
+    'Shows which pairs a change would open, and which it would close; status 1 if it opens any.',
+    ['text', 'json'],
+  )
+    .option('--base <path>', 'what there is: files instead of the cluster; may be repeated', collect)
+    .option('--delete <object>', 'KIND/NAMESPACE/NAME to remove; may be repeated', collect)
+    .option('--ports <list>', 'TCP/80,UDP/dns,...; without it all ports are compared')
+    .action(
+      ({
+        file = [],
+        base = [],
+        delete: gone = [],
+        ...options
+      }: Options & Partial<Omit<DiffArguments, 'files' | 'output'>> & Pick<DiffArguments, 'output'>) =>
+        run(options, (deps) => diffCommand({ ...options, files: file, base, delete: gone }, deps)),
+    );
+}
+
+function lint(): Command {
+  return subcommand('lint', 'Finds policies that say nothing, or hardly what was meant; status 1 if there are any.', [
+    'text',
+    'json',
+  ]).action(({ file = [], ...options }: Options & Pick<LintArguments, 'output'>) =>
+    run(options, (deps) => lintCommand({ ...options, files: file }, deps)),
+  );
+}
+
 /** `romana policy`. */
 export function command(): Command {
   return new Command('policy')
     .description('Who may talk to whom, and why: of a cluster, or of files before anything is applied.')
     .addCommand(explain())
-    .addCommand(matrix());
+    .addCommand(matrix())
+    .addCommand(diff())
+    .addCommand(lint());
 }

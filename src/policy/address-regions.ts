@@ -1,4 +1,4 @@
-import { familyBits, familyOf, toBits, type Address, type Family } from '../addr/address.ts';
+import { familyBits, familyOf, fromBits, toBits, type Address, type Family } from '../addr/address.ts';
 import { cidrBase, cidrFamily, cidrLength, type Cidr } from '../addr/cidr.ts';
 
 /** The numbers of the first region and the last of a range. */
@@ -30,6 +30,13 @@ export class AddressRegions {
       const family = cidrFamily(cidr);
       this.#spans.set(cidr, { from: this.#find(family, first), to: this.#find(family, after - 1n) });
     }
+  }
+
+  /** The first address of each region. */
+  starts(family: Family): readonly Address[] {
+    return this.#starts[family]
+      .filter((bits) => bits >> BigInt(familyBits(family)) === 0n)
+      .map((bits) => fromBits(family, bits));
   }
 
   /** The region of an address, among those of its family. */

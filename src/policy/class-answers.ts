@@ -94,7 +94,7 @@ export class ClassAnswers {
       if (!this.#isNamespace(namespaces, name)) continue;
       for (const i of classes) {
         const party = this.#all.classes[i]?.party;
-        if (party !== undefined && matches(pods, party.labels)) answers[i] = YES;
+        if (party?.kind === 'pod' && matches(pods, party.labels)) answers[i] = YES;
       }
     }
     return answers;

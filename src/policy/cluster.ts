@@ -3,7 +3,7 @@ import { NAMESPACE_NAME_LABEL, type Namespace } from '../objects/namespace.ts';
 import type { Node } from '../objects/node.ts';
 import type { ContainerPort, Pod } from '../objects/pod.ts';
 import type { Policy } from './model.ts';
-import type { HostParty, PodParty } from './party.ts';
+import type { HostParty, OutsideParty, PodParty } from './party.ts';
 import type { World } from './world.ts';
 
 /** The objects that verdicts depend on. */
@@ -16,12 +16,12 @@ export interface ClusterObjects {
   readonly policies: readonly Policy[];
 }
 
-/** A running pod. */
+/** Somebody who connects and is connected to: mostly a running pod. */
 export interface Endpoint {
-  /** `namespace/name`. */
+  /** `namespace/name`; `host:NODE`; an address. */
   readonly name: string;
   /** The pod, or its host where it is on the host's network. */
-  readonly party: PodParty | HostParty;
+  readonly party: PodParty | HostParty | OutsideParty;
   /** What its containers declare. */
   readonly ports: readonly ContainerPort[];
 }
@@ -29,7 +29,7 @@ export interface Endpoint {
 /** A whole cluster of which everything is known: who can be asked about, and what they are judged by. */
 export interface Cluster {
   readonly world: World;
-  /** By namespace, then name. */
+  /** All running pods, by namespace, then name. */
   readonly endpoints: readonly Endpoint[];
   /** By name: all Nodes, and those on which a pod says it runs. */
   readonly hosts: ReadonlyMap<string, HostParty>;

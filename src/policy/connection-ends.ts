@@ -18,9 +18,9 @@ export interface End {
 /** Whose an address is, with this address alone: a pod's, a host's, or nobody's, which is outside. */
 function atAddress(cluster: Cluster, nodes: Iterable<Node>, address: Address): End {
   const name = address;
-  const endpoint = cluster.endpoints.find(({ party }) => party.addresses.includes(address));
-  if (endpoint !== undefined) {
-    return { name, party: { ...endpoint.party, addresses: [address] }, ports: endpoint.ports };
+  for (const { party, ports } of cluster.endpoints) {
+    if (party.kind === 'outside' || !party.addresses.includes(address)) continue;
+    return { name, party: { ...party, addresses: [address] }, ports };
   }
   const node = [...nodes].find(({ addresses }) => addresses.includes(address));
   const host = node === undefined ? undefined : cluster.hosts.get(node.meta.name);

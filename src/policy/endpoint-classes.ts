@@ -5,12 +5,12 @@ import type { ContainerPort } from '../objects/pod.ts';
 import { AddressRegions } from './address-regions.ts';
 import type { Endpoint } from './cluster.ts';
 import type { Peer, Policy, Rule } from './model.ts';
-import type { HostParty, PodParty } from './party.ts';
+import { addressesOf } from './party.ts';
 
 /** Endpoints of which no policy of the world can tell one from another, but by whether a host is a pod's own. */
 export interface EndpointClass {
   /** One of them. */
-  readonly party: PodParty | HostParty;
+  readonly party: Endpoint['party'];
   readonly ports: readonly ContainerPort[];
   /** Where its addresses are, in the order in which it has them. */
   readonly regions: readonly { readonly family: 4 | 6; readonly region: number }[];
@@ -65,6 +65,17 @@ function labelsKey(labels: Labels, keys: readonly string[]): string {
   return text;
 }
 
+function whoIs(party: Endpoint['party'], { podLabels, nodeLabels }: Looks): string {
+  if (party.kind === 'outside') return '';
+  if (party.kind === 'host') return labelsKey(party.labels, nodeLabels);
+  return `${party.namespace}${labelsKey(party.labels, podLabels)}`;
+}
+
+/** The CIDRs of `policies`, those that are excepted too, each once. */
+export function cidrsOf(policies: readonly Policy[]): readonly Cidr[] {
+  return looksOf(policies).cidrs;
+}
+
 /** Puts endpoints into classes; `named` says that a port may be asked for by its name. */
 export function classify(policies: readonly Policy[], endpoints: readonly Endpoint[], named: boolean): EndpointClasses {
   const looks = looksOf(policies);
@@ -72,11 +83,8 @@ export function classify(policies: readonly Policy[], endpoints: readonly Endpoi
   const numbers = new Map<string, number>();
   const classes: EndpointClass[] = [];
   const classOf = endpoints.map(({ party, ports }) => {
-    const at = party.addresses.map((address) => ({ family: familyOf(address), region: regions.of(address) }));
-    const who =
-      party.kind === 'pod'
-        ? `${party.namespace}${labelsKey(party.labels, looks.podLabels)}`
-        : `host${labelsKey(party.labels, looks.nodeLabels)}`;
+    const at = addressesOf(party).map((address) => ({ family: familyOf(address), region: regions.of(address) }));
+    const who = whoIs(party, looks);
     const where = at.map(({ family, region }) => `${family}:${region}`).join(' ');
     const names = named || looks.portNames ? ports.map((p) => `${p.name}/${p.protocol}/${p.port}`).join(' ') : '';
     const key = `${party.kind} ${who}|${where}|${names}`;

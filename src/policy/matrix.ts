@@ -107,9 +107,9 @@ export function matrix(cluster: Cluster, ports: readonly TriedPort[]): readonly 
       row: (source) => {
         const party = cluster.endpoints[source]?.party;
         let row = replaceAt(rowOfClass(classOf[source] ?? 0), source, '.');
-        const met =
-          party === undefined ? [] : ((party.kind === 'pod' ? byHost.get(party.node) : podsOn.get(party.name)) ?? []);
-        for (const to of met) row = replaceAt(row, to, own.mark(source, to));
+        const pods = party?.kind === 'host' ? podsOn.get(party.name) : undefined;
+        const hosts = party?.kind === 'pod' ? byHost.get(party.node) : undefined;
+        for (const to of pods ?? hosts ?? []) row = replaceAt(row, to, own.mark(source, to));
         return row;
       },
     };

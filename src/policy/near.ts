@@ -23,7 +23,8 @@ export function portName(port: Port): string {
   return port.protocol === 'ICMP' ? 'ICMP' : `${port.protocol}/${port.port}`;
 }
 
-function portMatchName({ protocol, ports }: PortMatch): string {
+/** `TCP/80`, `UDP/dns`, `any SCTP`. */
+export function portMatchName({ protocol, ports }: PortMatch): string {
   if (ports === 'any') return `any ${protocol}`;
   if ('name' in ports) return `${protocol}/${ports.name}`;
   return ports.from === ports.to ? `${protocol}/${ports.from}` : `${protocol}/${ports.from}-${ports.to}`;
