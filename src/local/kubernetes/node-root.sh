@@ -1,6 +1,6 @@
 # Sourced by node-init.sh: the file system of a node of the kubernetes flavour. /usr and /etc are the machine's with
 # the node's own changes on top, the rest is the node's own; what it writes stays over boots, but for /run and /tmp.
-# shellcheck shell=sh disable=SC2154 # dir, checkout and home are the caller's
+# shellcheck shell=sh disable=SC2154 # dir, checkout, name and home are the caller's
 #
 # NODE_DIRECTORY holds also:
 #   programs       a link to the folder of Kubernetes' programs, which becomes /opt/kubernetes
@@ -95,5 +95,5 @@ mount --make-rshared /
 end_pods() {
   kubelet=$(supervisor_of kubelet)
   [ -z "$kubelet" ] || { kill -TERM "$kubelet" && wait "$kubelet"; }
-  sh "$checkout/src/local/kubernetes/end-pods.sh" "$SHUTDOWN_GRACE"
+  sh "$checkout/src/local/kubernetes/end-pods.sh" "$SHUTDOWN_GRACE" "$name"
 }
