@@ -1,9 +1,10 @@
 # Run in a node that is shut down, when its kubelet has ended: says so, and ends the containers of the node's pods by
-# SIGTERM, and after GRACE seconds by SIGKILL. (The kubelet would do that itself where there is a systemd-logind.)
+# SIGTERM, and after GRACE seconds by SIGKILL. (The kubelet would do that itself where there is a systemd-logind; its own
+# credentials let kubectl not read what it patches.)
 # $1: GRACE  $2: the node's name
 set -u
 condition='{"type":"Ready","status":"False","reason":"KubeletNotReady","message":"node is shutting down"}'
-kubectl --kubeconfig=/etc/kubernetes/kubelet.kubeconfig --request-timeout=2s patch node "$2" --subresource=status \
+kubectl --kubeconfig=/etc/romana/people.kubeconfig --request-timeout=5s patch node "$2" --subresource=status \
   --patch "{\"status\":{\"conditions\":[$condition]}}" > /dev/null
 running() { # prints the ids of containers that run, but for those that hold a pod's namespaces
   sandboxes=$(ctr -n k8s.io containers ls -q 'labels."io.cri-containerd.kind"==sandbox')

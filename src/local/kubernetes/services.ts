@@ -133,17 +133,17 @@ function asUser(name: string): readonly string[] {
   );
 }
 
-/** Until the API server answers these would end, and be started again and again. */
-function onceServed(name: string): readonly string[] {
-  return ['kubectl', `--kubeconfig=${ETC}/${name}.kubeconfig`, 'get', '--raw=/readyz'];
+/** Until the API server listens these would end, and be started again and again. A kubectl each time takes longer. */
+function onceServed({ networking }: ServiceOptions): readonly string[] {
+  return ['bash', '-c', `: < /dev/tcp/${networking.apiAddress}/${API_SERVER.port}`];
 }
 
 /** It hands out no podCIDRs: addresses are Romana's. */
-function controllerManager({ flags }: ServiceOptions): Service {
+function controllerManager(options: ServiceOptions): Service {
   const name = 'kube-controller-manager';
   return {
     name,
-    after: onceServed(name),
+    after: onceServed(options),
     words: [
       name,
       ...asUser(name),
@@ -155,14 +155,14 @@ function controllerManager({ flags }: ServiceOptions): Service {
       `--cluster-signing-cert-file=${ETC}/pki/ca.crt`,
       `--cluster-signing-key-file=${ETC}/pki/ca.key`,
       '--allocate-node-cidrs=false',
-      ...(flags[name] ?? []),
+      ...(options.flags[name] ?? []),
     ],
   };
 }
 
-function scheduler({ flags }: ServiceOptions): Service {
+function scheduler(options: ServiceOptions): Service {
   const name = 'kube-scheduler';
-  return { name, after: onceServed(name), words: [name, ...asUser(name), ...(flags[name] ?? [])] };
+  return { name, after: onceServed(options), words: [name, ...asUser(name), ...(options.flags[name] ?? [])] };
 }
 
 function containerd(): Service {
