@@ -59,7 +59,10 @@ export interface AgentOptions {
   /** Folder of what is known of the cluster, likewise. */
   readonly known: string;
   readonly installation: CniInstallation;
+  /** Those of pods' interfaces. */
   readonly sysctls: Sysctls;
+  /** Those of the host itself, of which it may be remembered what they were; as the others without. */
+  readonly hostSysctls?: Sysctls;
   /** CNI plugins and their order; undefined: the standard ones that are on this node, after ours. */
   readonly chain?: Chain;
   /** How often it looks for attachments whose sandbox is gone, in milliseconds; 60 s without. */
@@ -115,7 +118,7 @@ class Agent {
 
   constructor(options: AgentOptions) {
     this.#o = options;
-    const { client, node, sysctls, clock, log } = options;
+    const { client, node, sysctls, hostSysctls = sysctls, clock, log } = options;
     this.#known = new Known(options.known, log);
     this.#observer = new Observer({
       client,
@@ -132,7 +135,7 @@ class Agent {
     if (options.traffic !== undefined) trafficMetrics(this.#metrics.registry, 'romana_agent', options.traffic);
     this.#leases = new LeaseStore(options.leases, log);
     this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
-    this.#hostNetwork = new HostNetwork({ rtnl: this.#rtnl, sysctls, metrics: this.#metrics, log });
+    this.#hostNetwork = new HostNetwork({ rtnl: this.#rtnl, sysctls: hostSysctls, metrics: this.#metrics, log });
     const events = new EventRecorder({ ...options, component: 'romana-agent', host: node });
     this.#unenforced = new UnenforcedPolicies({ events, metrics: this.#metrics, clock, log });
     this.#reconciler = new Reconciler({

@@ -36,6 +36,6 @@ export async function sweepLinks({ links, leases, remove, onSwept, log }: SweepO
 }
 
 /** The name alone is no proof, anybody may take it: what we make is a veth in an interface group that only we use. */
-function isOurs({ name, kind, group }: Link): boolean {
+export function isOurs({ name, kind, group }: Link): boolean {
   return kind === 'veth' && isHostInterfaceName(name) && (group === POD_LINK_GROUP || group === REMOVAL_GROUP);
 }

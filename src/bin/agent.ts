@@ -5,6 +5,8 @@ import { Command } from 'commander';
 
 import { runAgent } from '../agent/agent.ts';
 import { COLLECT_MS } from '../agent/collection.ts';
+import { RememberedSysctls } from '../agent/remembered-sysctls.ts';
+import { removeNetwork } from '../agent/removal.ts';
 import { type Chain, parseChain } from '../cni/chain.ts';
 import { PROC_SYS, Sysctls } from '../kernel/sysctl.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -15,6 +17,16 @@ import { VERSION } from './version.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
 
+/** What an agent has on its host. */
+const PATHS = {
+  directory: '/run/romana',
+  socket: '/run/romana/agent.sock',
+  leases: '/run/romana/leases',
+  known: '/run/romana/known',
+  sysctls: '/run/romana/sysctls.json',
+  installation: { pluginDirectory: '/opt/cni/bin', configurationDirectory: '/etc/cni/net.d' },
+} as const;
+
 interface Options extends HealthWords {
   readonly node: string;
   readonly kubeconfig?: string;
@@ -22,6 +34,8 @@ interface Options extends HealthWords {
   readonly cniChain?: string;
   readonly collectEvery: string;
   readonly sysctls: string;
+  readonly uninstall?: boolean;
+  readonly forceAfter?: string;
   readonly logLevel: string;
 }
 
@@ -48,28 +62,34 @@ export function command(): Command {
       "where it writes the kernel's sysctls: /proc/sys is read-only in containers",
       PROC_SYS,
     )
+    .option(
+      '--uninstall',
+      'removes what agents have made on this host as soon as no pod is connected; is ready when all is gone',
+    )
+    .option('--force-after <seconds>', 'with --uninstall: after so long it is removed although pods are connected')
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
       const chain = readChain(options.cniChain);
       const health = healthAddress(options);
       const collectMs = readSeconds('--collect-every', options.collectEvery) * 1_000;
       const { log, signal } = startDaemon('agent', options.logLevel);
+      const hostSysctls = new RememberedSysctls(options.sysctls, PATHS.sysctls);
+      if (options.uninstall === true) {
+        const { forceAfter: words } = options;
+        const forceAfterMs = words === undefined ? undefined : readSeconds('--force-after', words) * 1_000;
+        return removeNetwork({ ...PATHS, sysctls: hostSysctls, forceAfterMs, health, clock: systemClock, log, signal });
+      }
       const { client } = await connect(options);
       await runAgent({
         client,
         traffic: client.traffic,
         node: options.node,
-        socket: '/run/romana/agent.sock',
-        leases: '/run/romana/leases',
-        known: '/run/romana/known',
-        installation: {
-          launcher: options.launcher,
-          pluginDirectory: '/opt/cni/bin',
-          configurationDirectory: '/etc/cni/net.d',
-        },
+        ...PATHS,
+        installation: { ...PATHS.installation, launcher: options.launcher },
         ...(chain === undefined ? {} : { chain }),
         collectMs,
         sysctls: new Sysctls(options.sysctls),
+        hostSysctls,
         health,
         version: VERSION,
         clock: systemClock,

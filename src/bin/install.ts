@@ -9,6 +9,7 @@ import { ok } from '../lib/result.ts';
 import { clusterOptions } from './cluster-options.ts';
 import { lookForCluster } from './cluster.ts';
 import { endWithReader } from './lists.ts';
+import { VERSION } from './version.ts';
 
 const DEPLOY = resolve(import.meta.dirname, '../../deploy');
 
@@ -73,7 +74,7 @@ export function command(): Command {
           masquerade: options.masquerade,
           masqueradeExclude: options.masqueradeExclude,
           apiServer: options.apiServer,
-          image: options.image,
+          image: options.image ?? `romana:${VERSION}`,
           imagePullPolicy: options.imagePullPolicy,
           demo: options.demo ?? false,
           offline: options.offline ?? false,

@@ -26,6 +26,11 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'prints the manifests that install Romana on a cluster, for kubectl apply -f -',
     load: () => import('./install.ts'),
   },
+  {
+    name: 'uninstall',
+    summary: 'removes Romana from a cluster and leaves its nodes as they were',
+    load: () => import('./uninstall.ts'),
+  },
   { name: 'demo', summary: "the founding page's demo, on any cluster with Romana", load: () => import('./demo.ts') },
   { name: 'ip', summary: 'takes an address apart, or puts one together', load: () => import('./ip.ts') },
   {

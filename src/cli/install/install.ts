@@ -6,6 +6,7 @@ import { asksForOther, type Network, networkToJson, plansText } from '../../obje
 import { describeCapacity, hostIdsLeft } from './capacity.ts';
 import type { DeployManifests } from './deploy-manifests.ts';
 import { installObjects, type PullPolicy } from './install-objects.ts';
+import { Refusal } from './refusal.ts';
 import { describeReservation, foundReservations, hitHost } from './reservations.ts';
 import { askedNetwork, type NetworkWords, parseApiServer, withReserved } from './settings.ts';
 import { readSite, type Site } from './site.ts';
@@ -28,17 +29,6 @@ export interface InstallDependencies {
   manifests(): Promise<DeployManifests>;
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
-}
-
-/** Why nothing was printed, and the exit status: 2 where the words are off, 1 where the cluster is in the way. */
-class Refusal extends Error {
-  readonly status: 1 | 2;
-
-  constructor(status: 1 | 2, message: string) {
-    super(message);
-    this.name = 'Refusal';
-    this.status = status;
-  }
 }
 
 /**
