@@ -4,7 +4,8 @@ import { Command } from 'commander';
 import { readDeployManifests } from '../cli/install/deploy-manifests.ts';
 import { uninstallCommand } from '../cli/install/uninstall.ts';
 import type { HttpKubeClient } from '../kube/http-client.ts';
-import { type ClusterOptions, clusterOptions, connect } from './cluster.ts';
+import { type ClusterOptions, clusterOptions } from './cluster-options.ts';
+import { connect } from './cluster.ts';
 
 const DEPLOY = resolve(import.meta.dirname, '../../deploy');
 const MAX_SECONDS = 3_600;

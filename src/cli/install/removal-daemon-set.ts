@@ -23,12 +23,8 @@ export function removalDaemonSet(agents: JsonObject, forceAfterSeconds: number |
   const namespace = part(agents, 'metadata')['namespace'];
   const spec = part(agents, 'spec');
   const pod = part(part(spec, 'template'), 'spec');
-  const force = forceAfterSeconds === undefined ? [] : [`--force-after=${forceAfterSeconds}`];
-  const containers = list(pod['containers']).map((container) => {
-    const args = list(container['args'] as readonly JsonObject[]) as readonly unknown[];
-    const { livenessProbe: _liveness, ...rest } = container;
-    return { ...rest, args: [...args.filter((arg) => !OWN_ARGUMENT.test(String(arg))), '--uninstall', ...force] };
-  });
+  const order = ['--uninstall', ...(forceAfterSeconds === undefined ? [] : [`--force-after=${forceAfterSeconds}`])];
+  const containers = list(pod['containers']).map((container) => ordered(container, order));
   return {
     apiVersion: 'apps/v1',
     kind: 'DaemonSet',
@@ -41,6 +37,13 @@ export function removalDaemonSet(agents: JsonObject, forceAfterSeconds: number |
       },
     },
   };
+}
+
+/** The container with other arguments, that nobody ends because it does not serve what agents do. */
+function ordered(container: JsonObject, order: readonly string[]): JsonObject {
+  const { livenessProbe: _liveness, ...rest } = container;
+  const args = (list(container['args']) as readonly unknown[]).filter((arg) => !OWN_ARGUMENT.test(String(arg)));
+  return { ...rest, args: [...args, ...order] };
 }
 
 function part(object: JsonObject, key: string): JsonObject {

@@ -10,7 +10,7 @@ import { removalDaemonSet } from './removal-daemon-set.ts';
 import { type UninstallArguments, uninstallCommand } from './uninstall.ts';
 
 const manifests = await readDeployManifests(fileURLToPath(new URL('../../../deploy', import.meta.url)));
-const [agents] = manifests.base.filter(({ kind }) => kind === 'DaemonSet');
+const agents = manifests.base.find(({ kind }) => kind === 'DaemonSet');
 assert.ok(agents !== undefined);
 const NAMESPACE = 'romana-system';
 
