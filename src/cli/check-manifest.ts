@@ -1,11 +1,14 @@
 import { err, ok, type Result } from '../lib/result.ts';
+import { parseClusterNetworkPolicy } from '../objects/cluster-network-policy.ts';
 import { isLegacyDemo, parseDemoPolicy, toModern } from '../objects/demo-policy.ts';
 import { isJsonObject, type JsonObject } from '../objects/field.ts';
 import { parseHost } from '../objects/host.ts';
 import { formatFieldErrors, type FieldError, type Parsed } from '../objects/meta.ts';
 import { parseNamespace } from '../objects/namespace.ts';
 import { parseNetwork } from '../objects/network.ts';
+import { parseNetworkPolicy } from '../objects/network-policy.ts';
 import { parsePod } from '../objects/pod.ts';
+import { refuseInvalid } from '../objects/policy-fault.ts';
 import { refusal } from '../objects/refused.ts';
 import type { Manifest } from './read-manifests.ts';
 
@@ -33,6 +36,8 @@ const PARSERS: ReadonlyMap<string, (json: unknown) => Parsed<unknown>> = new Map
   ['romana.io/v1 Network', parseNetwork],
   ['romana.io/v1 Host', parseHost],
   ['demo.romana.io/v1 NetworkPolicy', parseDemoPolicy],
+  ['networking.k8s.io/v1 NetworkPolicy', (json) => refuseInvalid(parseNetworkPolicy(json))],
+  ['policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy', (json) => refuseInvalid(parseClusterNetworkPolicy(json))],
 ]);
 
 function textOf(value: unknown): string | undefined {

@@ -50,6 +50,19 @@ export async function readObjects<T>(
   return { objects, unreadable };
 }
 
+/** As `readObjects`, of a kind that the server may not have: then there are none. */
+export async function readOptional<T>(
+  client: Pick<KubeClient, 'list'>,
+  resource: Resource,
+  parse: (json: unknown) => Parsed<T>,
+  options: ListOptions = {},
+): Promise<ObjectsRead<T>> {
+  return readObjects(client, resource, parse, options).catch((error: unknown) => {
+    if (error instanceof Error && isNotFound(error.cause)) return { objects: [], unreadable: [] };
+    throw error;
+  });
+}
+
 /** @throws Error as `readObjects`, and when the Network can't be read: without it no address says anything. */
 export async function readNetwork(client: Pick<KubeClient, 'get'>): Promise<Network> {
   const json = await client.get(NETWORKS, NETWORK_NAME).catch((error: unknown) => {

@@ -12,6 +12,10 @@ import { endpointEvents, formatEvent, EVENTS_TITLE } from './endpoints-watch.ts'
 import { endpointRows } from './endpoints.ts';
 import { hostRows, readinessOf } from './hosts.ts';
 import { formatRows, formatTable } from './listing.ts';
+import { parseClusterNetworkPolicy } from '../objects/cluster-network-policy.ts';
+import { parseNetworkPolicy } from '../objects/network-policy.ts';
+import { clusterPolicy } from '../policy/from-cluster.ts';
+import { v1Policy } from '../policy/from-v1.ts';
 import { policyRows } from './policies.ts';
 import { segmentRows } from './segments.ts';
 import { tenantRows } from './tenants.ts';
@@ -152,8 +156,75 @@ ADDED     10.1.0.4              poor/c                         1 (minion1)    po
 
 void test('policyRows shows a policy that opens nothing, and why one can not be read', () => {
   const unreadable = [{ kind: 'NetworkPolicy', name: 'a/bad', why: 'spec.oops: is not known' }];
-  assert.deepEqual(policyRows({ objects: [], unreadable }, []), [
+  assert.deepEqual(policyRows({ objects: [], unreadable }, [], []), [
     { tenantName: 'a', policyName: 'bad', source: 'demo', isolated: true, problem: 'spec.oops: is not known' },
+  ]);
+});
+
+function v1(spec: object): unknown {
+  return { metadata: { namespace: 'a', name: 'p' }, spec };
+}
+
+function cluster(name: string, spec: object): unknown {
+  return { metadata: { name }, spec: { tier: 'Admin', priority: 7, subject: { namespaces: {} }, ...spec } };
+}
+
+void test('policyRows shows the rules of policies of every kind, those of the cluster first', () => {
+  const policies = [
+    v1Policy(
+      unwrap(
+        parseNetworkPolicy(
+          v1({
+            podSelector: { matchLabels: { app: 'db' } },
+            ingress: [
+              { from: [{ podSelector: { matchLabels: { app: 'web' } } }], ports: [{ port: 80 }, { port: 'sql' }] },
+            ],
+            egress: [{ to: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } }, { namespaceSelector: {} }] }],
+          }),
+        ),
+      ),
+    ),
+    clusterPolicy(
+      unwrap(
+        parseClusterNetworkPolicy(
+          cluster('c', {
+            ingress: [{ action: 'Pass', from: [{ namespaces: { matchLabels: { team: 'x' } } }] }],
+            egress: [
+              { action: 'Deny', to: [{ nodes: {} }], protocols: [{ udp: { destinationPort: { number: 53 } } }] },
+              { action: 'Accept', to: [{ domainNames: ['a.b'] }] },
+            ],
+          }),
+        ),
+      ),
+    ),
+  ];
+  assert.deepEqual(policyRows({ objects: [], unreadable: [] }, policies, []), [
+    {
+      tenantName: '',
+      policyName: 'c',
+      source: 'admin',
+      isolated: false,
+      priority: 7,
+      selects: 'all pods of all tenants',
+      rules: [
+        'pass from all pods of tenants team=x on any port',
+        'deny to nodes all on UDP/53',
+        'accept to nobody on any port',
+      ],
+      problem: 'spec.egress[1].to[0].domainNames: domain names are not enforced',
+    },
+    {
+      tenantName: 'a',
+      policyName: 'p',
+      source: 'v1',
+      isolated: true,
+      isolates: ['ingress', 'egress'],
+      selects: 'app=db',
+      rules: [
+        'from app=web on TCP/80, TCP/sql',
+        'to 10.0.0.0/8 except 10.1.0.0/16 or all pods of all tenants on any port',
+      ],
+    },
   ]);
 });
 

@@ -170,7 +170,7 @@ fd00:10::2:1:2:3   tenant-a/back    2 (minion2)   1        2         backend    
 10.1.17.3          tenant-a/front   1 (minion1)   1        1         frontend       3
 fd00:10::1:1:1:3   tenant-a/front   1 (minion1)   1        1         frontend       3
 
-TENANT NAME   POLICY   SOURCE   ISOLATED   OPENS
+TENANT NAME   POLICY   SOURCE   ISOLATED   RULES
 tenant-a      pol1     demo     yes        TCP/80 of segment=backend to segment=frontend
 `,
   );

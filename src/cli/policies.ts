@@ -3,7 +3,10 @@ import type { Labels } from '../objects/meta.ts';
 import { parseNamespace, type Namespace } from '../objects/namespace.ts';
 import { DEMO_POLICIES, NAMESPACES } from '../objects/resources.ts';
 import { formatSelector, selectorFromLabels } from '../objects/selector.ts';
+import type { Peer, PodSelection, Policy, Rule } from '../policy/model.ts';
+import { portMatchName } from '../policy/near.ts';
 import { readObjects, type ObjectsRead } from './cluster-view.ts';
+import { readPolicies } from './read-policies.ts';
 import { compareNames, listCommand, type Column, type ListArguments, type ListDependencies } from './listing.ts';
 
 /** What a policy opens. */
@@ -18,26 +21,93 @@ export interface Opening {
 
 /** A policy as `romana policies -o json` has it. */
 export interface PolicyRow {
-  /** The namespace. */
+  /** The namespace; '' for policies of the cluster. */
   readonly tenantName: string;
   readonly policyName: string;
-  /** Where it comes from; `demo` is demo.romana.io/v1 and its form of 2016. */
-  readonly source: 'demo';
+  /** `demo` is demo.romana.io/v1 and its form of 2016, `v1` networking.k8s.io; the others are tiers of the cluster's. */
+  readonly source: Policy['source'];
+  /** Of policies of the cluster: lowest first. */
+  readonly priority?: number;
   /** Whether the tenant is isolated; in one that is not, a demo policy changes nothing. */
   readonly isolated: boolean;
-  /** What it opens; null when it opens nothing; missing when it can't be read. */
+  /** Of v1 policies: the directions in which they isolate the pods that they select. */
+  readonly isolates?: readonly string[];
+  /** What a demo policy opens; null when it opens nothing; missing when it can't be read. */
   readonly opens?: Opening | null;
-  /** Why it can't be read; then nobody enforces it, and it opens nothing. */
+  /** Of the others, which pods they select, and their rules: `from app=web on TCP/80`, `deny to any on any port`. */
+  readonly selects?: string;
+  readonly rules?: readonly string[];
+  /** Why it can't be read, and then opens nothing; or what in it fails closed. */
   readonly problem?: string;
 }
 
 const COLUMNS: readonly Column<PolicyRow>[] = [
-  { title: 'TENANT NAME', cell: ({ tenantName }) => tenantName },
+  { title: 'TENANT NAME', cell: ({ tenantName }) => tenantName || '-' },
   { title: 'POLICY', cell: ({ policyName }) => policyName },
-  { title: 'SOURCE', cell: ({ source }) => source },
-  { title: 'ISOLATED', cell: ({ isolated }) => (isolated ? 'yes' : 'no') },
-  { title: 'OPENS', cell: opensText },
+  { title: 'SOURCE', cell: ({ source, priority }) => (priority === undefined ? source : `${source} ${priority}`) },
+  { title: 'ISOLATED', cell: isolatedText },
+  { title: 'RULES', cell: (row) => (row.rules === undefined ? opensText(row) : rulesText(row)) },
 ];
+
+function isolatedText({ source, isolated, isolates = [] }: PolicyRow): string {
+  if (source === 'demo') return isolated ? 'yes' : 'no';
+  return isolates.join(', ') || '-';
+}
+
+function rulesText({ selects = '', rules = [], problem }: PolicyRow): string {
+  const text = `${podsText(selects, 'all pods')}: ${rules.length === 0 ? 'no rules' : rules.join('; ')}`;
+  return problem === undefined ? text : `${text}; fails closed: ${problem}`;
+}
+
+function selectionText({ namespaces, pods }: PodSelection, own: string): string {
+  const which = formatSelector(pods);
+  if (namespaces.kind === 'names') {
+    const others = namespaces.names.filter((name) => name !== own);
+    return [others.join(' or '), podsText(which, 'all pods')].filter((text) => text !== '').join(' ');
+  }
+  const where = formatSelector(namespaces.selector);
+  return `${podsText(which, 'all pods')} of ${where === '' ? 'all tenants' : `tenants ${where}`}`;
+}
+
+function peerText(peer: Peer, own: string): string {
+  if (peer.kind === 'pods') return selectionText(peer.selection, own);
+  if (peer.kind === 'nodes') return `nodes ${podsText(formatSelector(peer.selector), 'all')}`;
+  return peer.blocks
+    .map(({ cidr, except }) => [cidr, ...except.map((hole) => `except ${hole}`)].join(' '))
+    .join(' or ');
+}
+
+function ruleText(
+  source: Policy['source'],
+  direction: 'from' | 'to',
+  { action, peers, ports }: Rule,
+  own: string,
+): string {
+  const verb = source === 'v1' ? '' : `${action.toLowerCase()} `;
+  const who = peers === 'any' ? 'any' : peers.map((peer) => peerText(peer, own)).join(' or ') || 'nobody';
+  const where = ports === 'any' ? 'any port' : [...new Set(ports.map(portMatchName))].join(', ') || 'no port';
+  return `${verb}${direction} ${who} on ${where}`;
+}
+
+function rowOf(
+  { source, ref, priority, subject, isolates, ingress, egress, problems }: Policy,
+  isolated: boolean,
+): PolicyRow {
+  const directions = (['ingress', 'egress'] as const).filter((direction) => isolates[direction]);
+  return {
+    tenantName: ref.namespace,
+    policyName: ref.name,
+    source,
+    isolated,
+    ...(source === 'v1' ? { isolates: directions } : { priority }),
+    selects: selectionText(subject, ref.namespace),
+    rules: [
+      ...ingress.map((rule) => ruleText(source, 'from', rule, ref.namespace)),
+      ...egress.map((rule) => ruleText(source, 'to', rule, ref.namespace)),
+    ],
+    ...(problems.length === 0 ? {} : { problem: problems.map((p) => `${p.field}: ${p.message}`).join('; ') }),
+  };
+}
 
 function podsText(selector: string, all: string): string {
   return selector === '' ? all : selector;
@@ -64,9 +134,10 @@ function openingOf(podSelector: Labels, { from, toPorts }: AllowIncoming): Openi
   };
 }
 
-/** The policies by tenant and name, also those that can't be read. */
+/** The policies by tenant and name, those of the cluster first, also those that can't be read. */
 export function policyRows(
-  { objects, unreadable }: ObjectsRead<DemoPolicy>,
+  demos: ObjectsRead<DemoPolicy>,
+  others: readonly Policy[],
   namespaces: readonly Namespace[],
 ): readonly PolicyRow[] {
   const open = new Set(namespaces.filter(({ isolated }) => !isolated).map(({ meta }) => meta.name));
@@ -76,16 +147,21 @@ export function policyRows(
     source: 'demo',
     isolated: !open.has(tenantName),
   });
-  const good = objects.map(({ meta, podSelector, allowIncoming }) => ({
+  const good = demos.objects.map(({ meta, podSelector, allowIncoming }) => ({
     ...start(meta.namespace, meta.name),
     opens: allowIncoming === undefined ? null : openingOf(podSelector, allowIncoming),
   }));
-  const bad = unreadable.map(({ name, why }) => {
+  const bad = demos.unreadable.map(({ name, why }) => {
     const [tenantName = '', policyName = ''] = name.split('/');
     return { ...start(tenantName, policyName), problem: why };
   });
-  return [...good, ...bad].sort(
-    (a, b) => compareNames(a.tenantName, b.tenantName) || compareNames(a.policyName, b.policyName),
+  const rest = others.map((policy) => rowOf(policy, policy.ref.namespace !== '' && !open.has(policy.ref.namespace)));
+  return [...good, ...bad, ...rest].sort(
+    (a, b) =>
+      compareNames(a.tenantName, b.tenantName) ||
+      compareNames(a.source, b.source) ||
+      (a.priority ?? 0) - (b.priority ?? 0) ||
+      compareNames(a.policyName, b.policyName),
   );
 }
 
@@ -96,10 +172,12 @@ export function policyRows(
 export function policiesCommand(args: ListArguments, deps: ListDependencies): Promise<0 | 1> {
   const { namespace } = args;
   return listCommand(args, deps, COLUMNS, async (client) => {
-    const [policies, namespaces] = await Promise.all([
+    const [demos, policies, namespaces] = await Promise.all([
       readObjects(client, DEMO_POLICIES, parseDemoPolicy, { namespace }),
+      readPolicies(client, namespace),
       readObjects(client, NAMESPACES, parseNamespace),
     ]);
-    return { rows: policyRows(policies, namespaces.objects), unreadable: namespaces.unreadable };
+    const others = policies.objects.filter(({ source }) => source !== 'demo');
+    return { rows: policyRows(demos, others, namespaces.objects), unreadable: namespaces.unreadable };
   });
 }

@@ -1,6 +1,6 @@
 import { contains } from '../addr/cidr.ts';
 import { formatPlan, type Plan } from '../addr/plan.ts';
-import type { DemoPolicy } from '../objects/demo-policy.ts';
+import { policyName, type Policy } from '../policy/model.ts';
 import type { Condition } from '../objects/host-report.ts';
 import type { Host } from '../objects/host.ts';
 import type { HostReport } from '../objects/host-report.ts';
@@ -60,7 +60,7 @@ export interface Observation {
   readonly reports: ObjectsRead<HostReport>;
   readonly tenants: ObjectsRead<Tenant>;
   readonly namespaces: ObjectsRead<Namespace>;
-  readonly policies: ObjectsRead<DemoPolicy>;
+  readonly policies: ObjectsRead<Policy>;
   readonly pods: ObjectsRead<Pod>;
 }
 
@@ -258,6 +258,11 @@ function unreadableFindings(seen: Observation): readonly Finding[] {
   return [
     ...policies.unreadable.map(({ kind, name, why }) =>
       error(`${kind}/${name}`, `can't be read, so it opens nothing: ${why}`, 'correct it: romana apply -f'),
+    ),
+    ...policies.objects.flatMap((policy) =>
+      policy.problems.map(({ field, message }) =>
+        warning(policyName(policy), `${field}: ${message}: it fails closed`, 'see romana policy lint'),
+      ),
     ),
     ...others.map(({ kind, name, why }) => error(`${kind}/${name}`, `can't be read: ${why}`, 'correct or delete it')),
   ];

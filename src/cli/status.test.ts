@@ -9,6 +9,8 @@ import { waitFor } from '../lib/wait-for.ts';
 import { type HostReport, parseHostReport } from '../objects/host-report.ts';
 import { parseHost } from '../objects/host.ts';
 import { parseNamespace } from '../objects/namespace.ts';
+import { parseNetworkPolicy } from '../objects/network-policy.ts';
+import { v1Policy } from '../policy/from-v1.ts';
 import { parsePod, type Pod } from '../objects/pod.ts';
 import { LEASES } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
@@ -158,12 +160,16 @@ void test('clusterStatus warns of tenants and segments in the shared pool, and i
 void test('clusterStatus names unreadable annotations and policies, and pods with addresses of others', () => {
   const annotations = { 'net.alpha.kubernetes.io/network-isolation': 'perhaps' };
   const namespaces = { objects: [unwrap(parseNamespace({ metadata: { name: 'a', annotations } }))], unreadable: [] };
-  const policies = { objects: [], unreadable: [{ kind: 'NetworkPolicy', name: 'a/pol1', why: 'spec: is required' }] };
+  const odd = { metadata: { namespace: 'a', name: 'odd' }, spec: { oops: 1 } };
+  const policies = {
+    objects: [v1Policy(unwrap(parseNetworkPolicy(odd)))],
+    unreadable: [{ kind: 'NetworkPolicy', name: 'a/pol1', why: 'spec: is required' }],
+  };
   const pods = { objects: [...WELL.pods.objects, pod('alien', '172.17.0.2')], unreadable: [] };
   const found = clusterStatus({ ...WELL, namespaces, policies, pods }).findings;
   assert.deepEqual(
     found.map(({ severity, about }) => `${severity} ${about}`),
-    ['error Namespace/a', 'error Pod/tenant-a/alien', 'error NetworkPolicy/a/pol1'],
+    ['error Namespace/a', 'error Pod/tenant-a/alien', 'error NetworkPolicy/a/pol1', 'warning NetworkPolicy a/odd'],
   );
 });
 

@@ -3,7 +3,6 @@ import { formatPlan } from '../addr/plan.ts';
 import { isNotFound, type KubeClient } from '../kube/client.ts';
 import { asRecord, asText, identityOf } from '../kube/json.ts';
 import type { Clock } from '../lib/clock.ts';
-import { parseDemoPolicy } from '../objects/demo-policy.ts';
 import { Field } from '../objects/field.ts';
 import { parseHostReport, readCondition } from '../objects/host-report.ts';
 import { parseHost } from '../objects/host.ts';
@@ -11,20 +10,11 @@ import { formatFieldErrors } from '../objects/meta.ts';
 import { parseNamespace } from '../objects/namespace.ts';
 import { parseNetworkInForce } from '../objects/network.ts';
 import { parsePod } from '../objects/pod.ts';
-import {
-  DEMO_POLICIES,
-  HOST_REPORTS,
-  HOSTS,
-  LEASES,
-  NAMESPACES,
-  NETWORKS,
-  NODES,
-  PODS,
-  TENANTS,
-} from '../objects/resources.ts';
+import { HOST_REPORTS, HOSTS, LEASES, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 import { NETWORK_NAME, readObjects } from './cluster-view.ts';
 import { readinessOf } from './hosts.ts';
+import { readPolicies } from './read-policies.ts';
 import { formatTable, type ListArguments, type ListDependencies, type Output } from './listing.ts';
 import { type Finding, findings, type LeaderView, type NetworkView, type Observation } from './status-findings.ts';
 import { poolFamiliesOf } from './tenants.ts';
@@ -121,7 +111,7 @@ export async function observe(
     readObjects(client, HOST_REPORTS, parseHostReport),
     readObjects(client, TENANTS, parseTenant),
     readObjects(client, NAMESPACES, parseNamespace),
-    readObjects(client, DEMO_POLICIES, parseDemoPolicy),
+    readPolicies(client),
     readObjects(client, PODS, parsePod),
   ]);
   const now = clock.now();

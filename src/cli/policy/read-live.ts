@@ -5,9 +5,9 @@ import { parseNetwork } from '../../objects/network.ts';
 import { parseNode } from '../../objects/node.ts';
 import { parsePod } from '../../objects/pod.ts';
 import { NAMESPACES, NETWORKS, NODES, PODS } from '../../objects/resources.ts';
-import { policyName, type Policy } from '../../policy/model.ts';
-import { POLICY_KINDS } from '../../policy/policy-kinds.ts';
+import { policyName } from '../../policy/model.ts';
 import { NETWORK_NAME, readObjects, type ObjectsRead } from '../cluster-view.ts';
+import { readPolicies } from '../read-policies.ts';
 import { problemNotes, type PolicyWorld } from './policy-world.ts';
 
 type Client = Pick<KubeClient, 'list' | 'get'>;
@@ -22,19 +22,6 @@ async function readSegmentLabel(client: Client): Promise<string> {
   });
   const network = json === undefined ? undefined : parseNetwork(json);
   return network?.ok === true ? network.value.segmentLabel : DEFAULT_SEGMENT_LABEL;
-}
-
-async function readPolicies(client: Client): Promise<ObjectsRead<Policy>> {
-  const read = await Promise.all(
-    POLICY_KINDS.map(async ({ resource, parse }) =>
-      readObjects(client, resource, parse).catch((error: unknown) => {
-        // Neither ours nor the cluster policies need be there.
-        if (isNotFound((error as Error).cause)) return { objects: [], unreadable: [] };
-        throw error;
-      }),
-    ),
-  );
-  return { objects: read.flatMap(({ objects }) => objects), unreadable: read.flatMap(({ unreadable }) => unreadable) };
 }
 
 function byName<T extends { readonly meta: Meta }>({ objects }: ObjectsRead<T>): ReadonlyMap<string, T> {
