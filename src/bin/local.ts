@@ -10,7 +10,7 @@ import {
   type NodeLayout,
   parseClusterName,
 } from '../local/cluster-layout.ts';
-import { recordedLayout } from '../local/cluster-state.ts';
+import { readState, recordedLayout } from '../local/cluster-state.ts';
 import { down } from '../local/down.ts';
 import { exec, parsePodName } from '../local/exec.ts';
 import { isOn } from '../local/nodes.ts';
@@ -145,7 +145,9 @@ async function turnOn({ layout, node }: Target): Promise<string> {
     signal,
     readyMs: READY_MS[layout.flavour],
   });
-  return booted.length === 0 ? 'was on already' : `is Ready after ${seconds()}`;
+  // One without a network can't be Ready.
+  const state = readState(layout)?.romana === false ? 'has reported' : 'is Ready';
+  return booted.length === 0 ? 'was on already' : `${state} after ${seconds()}`;
 }
 
 async function runDown(options: Named): Promise<number> {

@@ -5,7 +5,7 @@ import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 import { conditionOf, nameOf, textAt } from './kube-json.ts';
 import { bootIdOf, nodeProcess } from './nodes.ts';
 import { isAlive } from './process-identity.ts';
-import { initComplaint, readServiceLogs } from './service-logs.ts';
+import { initComplaint, ServiceLogs } from './service-logs.ts';
 
 /** What is waited for, and for how long. */
 export interface ReadyOptions {
@@ -56,12 +56,13 @@ export async function awaitStart(
   condition: () => Promise<boolean>,
 ): Promise<void> {
   const { signal, readyMs } = options;
+  const logs = new ServiceLogs(options.layout);
   let hopeless: string | undefined;
   await waitFor(
     what,
     async () => {
       signal.throwIfAborted();
-      hopeless = findHopeless(options);
+      hopeless = findHopeless(options, logs);
       return hopeless !== undefined || (await condition());
     },
     { timeoutMs: readyMs, everyMs: 50, signal },
@@ -69,9 +70,9 @@ export async function awaitStart(
   if (hopeless !== undefined) throw new Error(hopeless);
 }
 
-function findHopeless({ layout, nodes }: Pick<ReadyOptions, 'layout' | 'nodes'>): string | undefined {
+function findHopeless({ nodes }: Pick<ReadyOptions, 'nodes'>, logs: ServiceLogs): string | undefined {
   const names = new Set(nodes.map(({ name }) => name));
-  const looping = readServiceLogs(layout).find((log) => names.has(log.node) && log.ends >= MAX_ENDS);
+  const looping = logs.read().find((log) => names.has(log.node) && log.ends >= MAX_ENDS);
   if (looping !== undefined) return `${looping.service} on ${looping.node} ended ${looping.ends} times`;
   const dead = nodes.find((node) => {
     const first = nodeProcess(node);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterLayout, parseClusterName, parseMinions } from './cluster-layout.ts';
+import { BASE_DIRECTORIES, clusterLayout, parseClusterName, parseMinions } from './cluster-layout.ts';
 import { cableBatch, fabricBatch, namespacesOf, nodeBatch } from './fabric.ts';
 
 test('clusterLayout gives the master .10 and minion N .10+N, and network namespaces by the cluster name', () => {
@@ -14,6 +14,20 @@ test('clusterLayout gives the master .10 and minion N .10+N, and network namespa
     ],
   );
   assert.deepEqual(namespacesOf(layout), ['x-fabric', 'x-master', 'x-minion1', 'x-minion2']);
+});
+
+test('clusterLayout gives the nodes of a single-stack cluster no address of the other family', () => {
+  const kind = { flavour: 'kubernetes', families: [6] } as const;
+  const [, minion] = clusterLayout('x', 1, BASE_DIRECTORIES, kind).nodes;
+  assert.ok(minion);
+  assert.deepEqual(minion.addresses, ['fd00:99::11']);
+  assert.equal(
+    nodeBatch(minion),
+    `addr add fd00:99::11/64 dev eth0 nodad
+link set eth0 up
+route add ::/0 via fd00:99::1
+`,
+  );
 });
 
 for (const name of ['romana', 'a', 'a-1', '0', 'x'.repeat(40)]) {

@@ -5,7 +5,7 @@ import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
 import { conditionOf, nameOf, objectsAt, textAt } from './kube-json.ts';
 import { nodeProcess } from './nodes.ts';
 import { isAlive } from './process-identity.ts';
-import { readServiceLogs } from './service-logs.ts';
+import { ServiceLogs } from './service-logs.ts';
 
 /** One service of a node. */
 export interface ServiceStatus {
@@ -59,7 +59,7 @@ export async function clusterStatus(layout: ClusterLayout, client: KubeClient): 
     problems.push(`the API server does not answer: ${error instanceof Error ? error.message : String(error)}`);
     return [undefined, undefined, undefined];
   });
-  const logs = readServiceLogs(layout);
+  const logs = new ServiceLogs(layout).read();
   const statuses = layout.nodes.map((node): NodeStatus => {
     const first = nodeProcess(node);
     const pid = first !== undefined && isAlive(first) ? first.pid : undefined;

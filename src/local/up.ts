@@ -8,7 +8,7 @@ import { openListeningSocket } from './listening-socket.ts';
 import { bootNode } from './nodes.ts';
 import { kubeconfigText, type Proof } from './pki.ts';
 import { powerOn } from './power-on.ts';
-import { describeFailures, readServiceLogs } from './service-logs.ts';
+import { describeFailures, ServiceLogs } from './service-logs.ts';
 
 /** What is made for one life of a cluster before its nodes boot. */
 export interface Prepared {
@@ -74,7 +74,7 @@ export async function up(options: UpOptions): Promise<'made' | 'already' | 'boot
   } catch (cause) {
     const reason: unknown = options.signal.aborted ? options.signal.reason : cause;
     const why = reason instanceof Error ? reason.message : String(reason);
-    const failures = describeFailures(readServiceLogs(layout));
+    const failures = describeFailures(new ServiceLogs(layout).read());
     options.progress('removing what was made');
     await bringDown(layout);
     throw new Error(`cluster '${layout.name}' did not come up: ${why}${failures === '' ? '' : `\n${failures}`}`, {
