@@ -106,6 +106,16 @@ test('installCommand prints a List for -o json', async () => {
   assert.deepEqual(list.items, [...manifests.base, ...manifests.demo]);
 });
 
+test('installCommand prints what YAML 1.1 reads, as kubectl does: "on" is a text', async () => {
+  let stdout = '';
+  const sink = { write: (text: string) => (stdout += text) };
+  const deps = { connect: async () => err(''), manifests: async () => manifests, stdout: sink, stderr: { write() {} } };
+  await installCommand({ ...DEFAULTS, demo: true }, deps);
+  const documents = parseAllDocuments(stdout, { version: '1.1' });
+  const objects = 'empty' in documents ? [] : documents.map((document): unknown => document.toJS());
+  assert.deepEqual(objects, [...manifests.base, ...manifests.demo]);
+});
+
 test('installCommand reserves what the cluster has for services and nodes, and says which host ids that takes', async () => {
   const client = plainCluster();
   await addServiceCIDR(client, '10.96.0.0/15', 'fd96::/112');

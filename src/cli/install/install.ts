@@ -31,6 +31,9 @@ export interface InstallDependencies {
   readonly stderr: { write(text: string): unknown };
 }
 
+/** As YAML 1.1, which kubectl reads: there `on`, the isolation of the demo's tenants, needs its quotes. */
+const YAML = { version: '1.1' } as const;
+
 /**
  * `romana install`: prints the manifests of an installation, for `kubectl apply -f -`; says on stderr what reserved
  * CIDRs take and what room is left. Resolves to the exit status: 0; 1 when the cluster is in the way, 2 for bad words.
@@ -54,7 +57,7 @@ export async function installCommand(args: InstallArguments, deps: InstallDepend
     deps.stdout.write(
       args.output === 'json'
         ? `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }, undefined, 2)}\n`
-        : objects.map((object) => stringify(object)).join('---\n'),
+        : objects.map((object) => stringify(object, YAML)).join('---\n'),
     );
     return 0;
   } catch (error) {
