@@ -96,8 +96,11 @@ suite('a local cluster by the program', () => {
 
   test('a check names the ways that a stray route shuts, with what to look at', async (t) => {
     const netns = ['-n', `${NAME}-master`, 'route'];
-    execFileSync('ip', [...netns, 'add', 'blackhole', '10.1.0.0/17']);
-    t.after(() => execFileSync('ip', [...netns, 'del', 'blackhole', '10.1.0.0/17']));
+    // Halves of minion1's range, each more specific than the route to all of it.
+    for (const half of ['10.1.0.0/17', '10.1.128.0/17']) {
+      execFileSync('ip', [...netns, 'add', 'blackhole', half]);
+      t.after(() => execFileSync('ip', [...netns, 'del', 'blackhole', half]));
+    }
     const { status, stdout } = await romana(['check', '--name', NAME, '--nodes', '2']);
     assert.equal(status, 1, stdout);
     const wrong = stdout.split('\n').filter((line) => line.endsWith('NOT AS EXPECTED'));

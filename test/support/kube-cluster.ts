@@ -40,7 +40,7 @@ import { KubeNode } from './kube-node.ts';
 const CHECKOUT = resolve(import.meta.dirname, '../..');
 
 /** Where the tests find Kubernetes' programs. */
-const PROGRAMS = programsFolder(process.env);
+export const PROGRAMS = programsFolder(process.env);
 
 /** Why tests on a real Kubernetes do not run here; false where they do. */
 export const NO_KUBERNETES: string | false =
@@ -87,12 +87,7 @@ export class KubeCluster implements AsyncDisposable {
   /** Brings a cluster up, as `romana local up --kubernetes` does; what tests that were killed left goes first. */
   static async up(options: KubeClusterOptions = {}): Promise<KubeCluster> {
     await removeStrays();
-    const lock = await waitForRoom((options.minions ?? 1) + 1);
-    try {
-      return await KubeCluster.#make(options);
-    } finally {
-      lock.release();
-    }
+    return await whenThereIsRoom((options.minions ?? 1) + 1, () => KubeCluster.#make(options));
   }
 
   static async #make(options: KubeClusterOptions): Promise<KubeCluster> {
@@ -216,6 +211,16 @@ export class KubeCluster implements AsyncDisposable {
   #environment(): Record<string, string> {
     const home = this.layout.runDirectory;
     return { PATH: process.env['PATH'] ?? '', HOME: home, KUBECONFIG: this.layout.kubeconfig };
+  }
+}
+
+/** Brings a cluster up by other means, when there is room for so many nodes. @returns what `bring` resolves to */
+export async function whenThereIsRoom<T>(nodes: number, bring: () => Promise<T>): Promise<T> {
+  const lock = await waitForRoom(nodes);
+  try {
+    return await bring();
+  } finally {
+    lock.release();
   }
 }
 
