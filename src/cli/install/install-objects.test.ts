@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -56,4 +57,14 @@ test('installObjects gives the controller the Network, and with it last the Netw
     added.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
     ['Namespace tenant-a', 'Namespace tenant-b', 'Network default'],
   );
+});
+
+test('deploy/base has the image of the version that this is', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  for (const kind of ['DaemonSet', 'Deployment']) {
+    const [container] = named(manifests.base, kind).spec.template.spec.containers;
+    assert.equal(container?.['image'], `romana:${version}`);
+  }
 });
