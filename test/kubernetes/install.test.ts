@@ -99,7 +99,13 @@ suite('an installation on a real Kubernetes, and its end', { skip: NO_KUBERNETES
   test('agents and controllers are refused nothing', async () => {
     await runPod('p');
     const logs = await cluster.kubectl(
-      ...['-n', 'romana-system', 'logs', '-l', 'app.kubernetes.io/name=romana', '--tail=-1', '--ignore-errors'],
+      '-n',
+      'romana-system',
+      'logs',
+      '-l',
+      'app.kubernetes.io/name=romana',
+      '--tail=-1',
+      '--ignore-errors',
     );
     assert.match(logs, /"connects pods"/);
     assert.deepEqual(
@@ -108,13 +114,15 @@ suite('an installation on a real Kubernetes, and its end', { skip: NO_KUBERNETES
     );
   });
 
-  test("policies of the demo and Romana's own kinds are in the roles view, edit and admin", async () => {
-    const may = async (role: string, group: string, verb: string): Promise<boolean> => {
-      const { rules } = (await cluster.get('rbac.authorization.k8s.io/v1', 'ClusterRole', role)) as {
-        rules: readonly { apiGroups?: readonly string[]; verbs: readonly string[] }[];
-      };
-      return rules.some(({ apiGroups = [], verbs }) => apiGroups.includes(group) && verbs.includes(verb));
+  /** Whether a ClusterRole lets do something in a group. */
+  const may = async (role: string, group: string, verb: string): Promise<boolean> => {
+    const { rules } = (await cluster.get('rbac.authorization.k8s.io/v1', 'ClusterRole', role)) as {
+      rules: readonly { apiGroups?: readonly string[]; verbs: readonly string[] }[];
     };
+    return rules.some(({ apiGroups = [], verbs }) => apiGroups.includes(group) && verbs.includes(verb));
+  };
+
+  test("policies of the demo and Romana's own kinds are in the roles view, edit and admin", async () => {
     for (const role of ['view', 'edit', 'admin']) {
       assert.ok(await may(role, 'demo.romana.io', 'list'), role);
       assert.ok(await may(role, 'romana.io', 'list'), role);
