@@ -5,10 +5,12 @@ import { availableParallelism, cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { NO_KUBERNETES } from '../test/support/kube-cluster.ts';
 
 // Everything that is measured, one after the other, and one file of JSON with all of it.
-//   node bench/run.ts [--json FILE] [--rounds N] [--ups N] [--slices N]
-// --rounds is for the CNI calls and the full node, --ups for the local cluster, --slices for traffic.
+//   node bench/run.ts [--json FILE] [--rounds N] [--ups N] [--slices N] [--turns N]
+// --rounds is for the CNI calls and the full node, --ups for the local cluster, --slices for traffic, --turns for
+// networks on the real Kubernetes, which runs where its programs are.
 
 const { values } = parseArgs({
   options: {
@@ -16,6 +18,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '7' },
     ups: { type: 'string', default: '3' },
     slices: { type: 'string', default: '30' },
+    turns: { type: 'string', default: '3' },
   },
 });
 
@@ -32,9 +35,13 @@ try {
   const traffic = await measure('traffic', values.slices);
   process.stdout.write('\n');
   const local = await measure('local', values.ups);
+  process.stdout.write('\n');
+  if (NO_KUBERNETES !== false) process.stdout.write(`bench/kubernetes did not run: it ${NO_KUBERNETES}\n`);
+  const kubernetes = NO_KUBERNETES === false ? await measure('kubernetes', values.turns) : undefined;
   const loadAfter = loadavg();
   process.stdout.write(`\n${load(loadAfter)} at the end\n`);
-  if (values.json !== undefined) save(values.json, { machine, loadBefore, cni, node, traffic, local, loadAfter });
+  if (values.json !== undefined)
+    save(values.json, { machine, loadBefore, cni, node, traffic, local, kubernetes, loadAfter });
 } finally {
   rmSync(folder, { recursive: true });
 }
