@@ -1,3 +1,6 @@
+import { Reflector } from '../src/kube/reflector.ts';
+import { silentLog } from '../src/lib/log.ts';
+import { ok } from '../src/lib/result.ts';
 import { conditionOf, nameOf } from '../src/local/kube-json.ts';
 import { PODS } from '../src/objects/resources.ts';
 import type { KubeCluster } from '../test/support/kube-cluster.ts';
@@ -26,19 +29,32 @@ export function podsOn(node: string | undefined, names: readonly string[]): read
 
 /** `kubectl apply` of pods until all are Ready. @returns the seconds that took */
 export async function applyUntilReady(cluster: KubeCluster, pods: readonly object[]): Promise<number> {
-  const wanted = new Set(pods.map(nameOf));
-  const signal = AbortSignal.timeout(ROUND_MS);
-  const { resourceVersion } = await cluster.client.list(PODS, { namespace: NAMESPACE });
-  const began = process.hrtime.bigint();
-  const applied = cluster.apply(...pods);
-  const events = cluster.client.watch(PODS, { namespace: NAMESPACE, resourceVersion, signal });
-  for await (const { object } of events) {
-    if (conditionOf(object, 'Ready')?.status === 'True') wanted.delete(nameOf(object));
-    if (wanted.size === 0) break;
+  const wanted = new Set(pods.map((pod) => `${NAMESPACE}/${nameOf(pod)}`));
+  const all = Promise.withResolvers<bigint>();
+  const reflector = new Reflector({
+    client: cluster.client,
+    resource: PODS,
+    namespace: NAMESPACE,
+    parse: (json) => ok({ ready: conditionOf(json, 'Ready')?.status === 'True' }),
+    onChange: (keys) => {
+      for (const key of keys) if (reflector.store.get(key)?.ready === true) wanted.delete(key);
+      if (wanted.size === 0) all.resolve(process.hrtime.bigint());
+    },
+    log: silentLog,
+  });
+  const stop = new AbortController();
+  const stopped = reflector.start(stop.signal);
+  const late = setTimeout(() => all.reject(new Error(`waited in vain for ${[...wanted].join(', ')}`)), ROUND_MS);
+  try {
+    await reflector.whenSynced();
+    const began = process.hrtime.bigint();
+    const [ended] = await Promise.all([all.promise, cluster.apply(...pods)]);
+    return Number(ended - began) / 1e9;
+  } finally {
+    clearTimeout(late);
+    stop.abort();
+    await stopped;
   }
-  const ended = process.hrtime.bigint();
-  await applied;
-  return Number(ended - began) / 1e9;
 }
 
 /** Deletes all of the bench's pods. @returns the seconds until they were gone */
