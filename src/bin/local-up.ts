@@ -135,9 +135,13 @@ async function makingOf(options: UpWords, kind: ClusterKind, plans: readonly Pla
   }
   const proxy = options.kubeProxy ?? 'iptables';
   const programs = programsFolder(process.env, options.programs);
-  await providePrograms({ folder: programs, checkout: CHECKOUT, env: process.env, ...under });
-  const romana = options.romana ? await localInstallation({ ...under, kind, proxy, plans }) : undefined;
-  return kubernetes({ checkout: CHECKOUT, programs, proxy, romana });
+  return kubernetes({
+    checkout: CHECKOUT,
+    programs,
+    proxy,
+    providePrograms: () => providePrograms({ folder: programs, checkout: CHECKOUT, env: process.env, ...under }),
+    romana: options.romana ? () => localInstallation({ ...under, kind, proxy, plans }) : undefined,
+  });
 }
 
 /** The tenants that every installation brings. */

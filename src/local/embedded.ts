@@ -24,6 +24,7 @@ export interface EmbeddedParts {
 export function embedded(parts: EmbeddedParts): Making {
   return {
     romana: true,
+    provide: async () => undefined,
     prepare: async (layout) => {
       const credentials = await makeCredentials();
       return {

@@ -24,6 +24,8 @@ export interface Prepared {
 export interface Making {
   /** Whether Romana is among what is installed. */
   readonly romana: boolean;
+  /** Sees to it that all is on the machine that a cluster takes. @throws Error when something is not to be had */
+  provide(layout: ClusterLayout): Promise<void>;
   /** Makes the credentials. */
   prepare(layout: ClusterLayout): Promise<Prepared>;
   /** Gives the API server of nodes that boot what an installation brings, and waits until all is ready. */
@@ -68,6 +70,8 @@ export async function up(options: UpOptions): Promise<'made' | 'already' | 'boot
     await bringDown(recordedLayout(layout.name, layout.base));
   }
   refuseForeign(layout);
+  await options.making.provide(layout);
+  options.signal.throwIfAborted();
   try {
     await make(options);
     return 'made';

@@ -23,7 +23,7 @@ import { parsePodName } from '../../src/local/exec.ts';
 import { conditionOf, objectsAt, textAt } from '../../src/local/kube-json.ts';
 import { containerdExec, CTR_ENVIRONMENT } from '../../src/local/kubernetes/exec-in-containerd.ts';
 import { lackOfInotify } from '../../src/local/kubernetes/inotify.ts';
-import { kubernetes } from '../../src/local/kubernetes/kubernetes.ts';
+import { type Installation, kubernetes } from '../../src/local/kubernetes/kubernetes.ts';
 import { loadImage } from '../../src/local/kubernetes/load-image.ts';
 import type { ProxyMode } from '../../src/local/kubernetes/networking.ts';
 import { missingPrograms, programsFolder } from '../../src/local/kubernetes/programs.ts';
@@ -86,18 +86,7 @@ export class KubeCluster implements AsyncDisposable {
 
   /** Brings a cluster up, as `romana local up --kubernetes` does; what tests that were killed left goes first. */
   static async up(options: KubeClusterOptions = {}): Promise<KubeCluster> {
-    await removeStrays();
-    return await whenThereIsRoom((options.minions ?? 1) + 1, () => KubeCluster.#make(options));
-  }
-
-  static async #make(options: KubeClusterOptions): Promise<KubeCluster> {
-    const {
-      minions = 1,
-      proxy = 'iptables',
-      plans: texts = [],
-      romana = true,
-      change = (objects) => objects,
-    } = options;
+    const { minions = 1, proxy = 'iptables', plans: texts = [], change = (objects) => objects } = options;
     const given = new Set(texts.map((text) => unwrap(parsePlan(text)).family));
     const families = EMBEDDED.families.filter((family) => given.size === 0 || given.has(family));
     const plans = unwrap(clusterPlans(texts)).filter(({ family }) => families.includes(family));
@@ -105,25 +94,32 @@ export class KubeCluster implements AsyncDisposable {
     made += 1;
     const layout = clusterLayout(`rt-${process.pid}-${made}`, minions, BASE_DIRECTORIES, kind);
     const { signal } = new AbortController();
-    const installed = romana ? await localInstallation({ kind, proxy, plans, progress: silent, signal }) : undefined;
-    await up({
-      layout,
-      plans: plans.map(formatPlan),
-      making: kubernetes({
+    const install = async (): Promise<Installation> => {
+      const { image, objects } = await localInstallation({ kind, proxy, plans, progress: silent, signal });
+      return { image, objects: change(objects) };
+    };
+    const romana = options.romana === false ? undefined : await install();
+    await removeStrays();
+    return await whenThereIsRoom(minions + 1, async () => {
+      await up({
+        layout,
+        plans: plans.map(formatPlan),
+        making: kubernetes({
+          checkout: CHECKOUT,
+          programs: PROGRAMS,
+          proxy,
+          flags: options.flags ?? {},
+          romana: romana && (async () => romana),
+        }),
         checkout: CHECKOUT,
-        programs: PROGRAMS,
-        proxy,
-        flags: options.flags ?? {},
-        romana: installed && { ...installed, objects: change(installed.objects) },
-      }),
-      checkout: CHECKOUT,
-      connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
-      owner: { uid: 0, gid: 0 },
-      progress: silent,
-      signal,
-      readyMs: 180_000,
+        connect: (file) => new HttpKubeClient(parseOwnKubeconfig(readFileSync(file, 'utf8')).connection),
+        owner: { uid: 0, gid: 0 },
+        progress: silent,
+        signal,
+        readyMs: 180_000,
+      });
+      return new KubeCluster(layout);
     });
-    return new KubeCluster(layout);
   }
 
   get kubeconfig(): string {

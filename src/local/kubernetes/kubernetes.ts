@@ -25,8 +25,10 @@ export interface KubernetesParts {
   readonly proxy: ProxyMode;
   /** Further flags of Kubernetes' components. */
   readonly flags?: Partial<Record<Component, readonly string[]>>;
+  /** Makes what may be missing of the programs. */
+  readonly providePrograms?: () => Promise<void>;
   /** What to install as the network; undefined: nothing, and the nodes stay NotReady. */
-  readonly romana: Installation | undefined;
+  readonly romana: (() => Promise<Installation>) | undefined;
 }
 
 /** An installation of Romana. */
@@ -39,11 +41,16 @@ export interface Installation {
 
 /** The flavour with the real etcd, API server, controller manager, scheduler, containerd and kubelet. */
 export function kubernetes(parts: KubernetesParts): Making {
+  let installation: Installation | undefined;
   return {
     romana: parts.romana !== undefined,
-    prepare: async (layout) => {
+    provide: async (layout) => {
       const lack = lackOfInotify(layout.nodes.length);
       if (lack !== undefined) throw new Error(lack);
+      await parts.providePrograms?.();
+      installation = await parts.romana?.();
+    },
+    prepare: async (layout) => {
       const networking = networkingOf(layout.families);
       const pki = await makeKubernetesPki(layout, networking);
       mkdirSync(imagesFolder(layout), { recursive: true });
@@ -53,7 +60,7 @@ export function kubernetes(parts: KubernetesParts): Making {
         prepareNode: (node) => prepareKubernetesNode(layout, node, parts, networking, pki),
       };
     },
-    install: (options, client) => install(parts, options, client),
+    install: (options, client) => install(parts.proxy, installation, options, client),
   };
 }
 
@@ -91,7 +98,12 @@ const KUBE_PROXY = {
 };
 
 /** Waits for the API server, makes the Nodes, and gives the cluster its DNS and its network. */
-async function install(parts: KubernetesParts, options: UpOptions, client: KubeClient): Promise<void> {
+async function install(
+  proxy: ProxyMode,
+  romana: Installation | undefined,
+  options: UpOptions,
+  client: KubeClient,
+): Promise<void> {
   const { layout, progress, signal } = options;
   const nodes = { ...options, nodes: layout.nodes, client };
   progress('the API server');
@@ -102,7 +114,6 @@ async function install(parts: KubernetesParts, options: UpOptions, client: KubeC
   // One after the other, so that host ids, which go by age, follow the nodes' numbers.
   await createObjects(client, layout.nodes.map(nodeObject), signal);
   for (const node of layout.nodes) releaseService(node, 'kubelet');
-  const { romana, proxy } = parts;
   const dns = dnsObjects(networkingOf(layout.families));
   await createObjects(client, [...(proxy === 'none' ? [] : [KUBE_PROXY]), ...dns], signal);
   progress('waiting until all nodes have reported');
