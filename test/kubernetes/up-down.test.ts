@@ -12,7 +12,7 @@ import { runCommand } from '../../src/local/run-command.ts';
 import { clusterStatus } from '../../src/local/status.ts';
 import { NODES, PODS } from '../../src/objects/resources.ts';
 import { familyOf, machineState } from '../local/machine-state.ts';
-import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
+import { KubeCluster, NO_KUBERNETES, whenThereIsRoom } from '../support/kube-cluster.ts';
 
 const ROMANA = resolve(import.meta.dirname, '../../bin/romana');
 const ENVIRONMENT = { PATH: process.env['PATH'] ?? '', ROMANA_KUBERNETES_PROGRAMS: programsFolder(process.env) };
@@ -155,14 +155,16 @@ test('down leaves nothing of a Kubernetes whose up was killed on its way', { ski
   const down = async (): Promise<unknown> =>
     runCommand(ROMANA, ['local', 'down', '--name', name], { env: ENVIRONMENT });
   t.after(down);
-  const words = ['local', 'up', '--kubernetes', '--no-romana', '--minions', '1', '--name', name];
-  const up = spawn(ROMANA, words, { stdio: ['ignore', 'ignore', 'pipe'], env: ENVIRONMENT });
-  const ended = once(up, 'close');
-  for await (const said of up.stderr) {
-    if (String(said).includes('waiting until all nodes')) up.kill('SIGKILL');
-  }
-  await ended;
-  assert.equal(up.signalCode, 'SIGKILL');
+  await whenThereIsRoom(2, async () => {
+    const words = ['local', 'up', '--kubernetes', '--no-romana', '--minions', '1', '--name', name];
+    const up = spawn(ROMANA, words, { stdio: ['ignore', 'ignore', 'pipe'], env: ENVIRONMENT });
+    const ended = once(up, 'close');
+    for await (const said of up.stderr) {
+      if (String(said).includes('waiting until all nodes')) up.kill('SIGKILL');
+    }
+    await ended;
+    assert.equal(up.signalCode, 'SIGKILL');
+  });
   await down();
   assert.equal(await machineState(name), machineBefore);
 });
