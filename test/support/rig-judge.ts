@@ -9,6 +9,8 @@ export interface Attempt {
   readonly protocol: 'tcp' | 'udp';
   readonly port: number;
   readonly family: 4 | 6;
+  /** Of a Service that leads to `to`, to which it is sent instead. */
+  readonly service?: string;
   /** The address to send from, where the sender has several. */
   readonly source?: string;
   /** The port to send from, for UDP: the same again is the same connection. */
@@ -33,14 +35,14 @@ let groups = 0;
 export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
   groups += 1;
   const group = `judge ${groups}`;
-  const outcomes = attempts.map(async ({ from, to, protocol, port, family, source, sourcePort }) => {
+  const outcomes = attempts.map(async ({ from, to, protocol, port, family, service, source, sourcePort }) => {
     const options = {
       timeoutMs: FOREVER_MS,
       group,
       ...(source === undefined ? {} : { source }),
       ...(sourcePort === undefined ? {} : { sourcePort }),
     };
-    const reach = await from.probe[protocol](to.address(family), port, options);
+    const reach = await from.probe[protocol](service ?? to.address(family), port, options);
     return reach === 'timeout' ? 'dropped' : reach;
   });
   await passControls(attempts);
