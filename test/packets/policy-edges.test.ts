@@ -36,6 +36,18 @@ const sends = sockets.map((socket) => new Promise((resolve) => {
 Promise.all(sends).then(() => process.exit(0));
 `;
 
+/** Waits until nothing of what is tried works any more. */
+async function gone(what: string, tried: () => Promise<string>): Promise<void> {
+  await waitFor(what, async () => /^(false,false|timeout,timeout)$/.test(await tried()), { timeoutMs: TURNED_MS });
+}
+
+/** Everybody but a pod, as peers. */
+function except(pod: RigPod): object[] {
+  return FAMILIES.map((f) => ({
+    ipBlock: { cidr: f === 4 ? '0.0.0.0/0' : '::/0', except: [`${pod.address(f)}/${f === 4 ? 32 : 128}`] },
+  }));
+}
+
 void describe('policies on packets, where it is not plain', () => {
   let rig: Rig;
   let policies: RigPolicies;
@@ -189,16 +201,9 @@ void describe('policies on packets, where it is not plain', () => {
       [await working(toNear), await working(toFar), await working(toHost), await udp()],
       ['true,true', 'true,true', 'true,true', 'open,open'],
     );
-    await own.ns.run([process.execPath, '-e', FILL]);
+    await own.ns.run([process.execPath, '-e', FILL], { timeoutMs: 60_000 });
     using conntrack = Conntrack.open({ netns: own.ns.path });
     assert.ok(conntrack.count() >= ENTRIES, `only ${conntrack.count()} entries`);
-    const gone = async (what: string, is: () => Promise<string>): Promise<void> => {
-      await waitFor(what, async () => /^(false,false|timeout,timeout)$/.test(await is()), { timeoutMs: TURNED_MS });
-    };
-    const except = (pod: RigPod): object[] =>
-      FAMILIES.map((f) => ({
-        ipBlock: { cidr: f === 4 ? '0.0.0.0/0' : '::/0', except: [`${pod.address(f)}/${f === 4 ? 32 : 128}`] },
-      }));
     await policies.v1(namespace, 'p', {
       podSelector: app('client'),
       policyTypes: ['Egress'],

@@ -27,6 +27,18 @@ export interface CaseContainer {
 /** By port, one text a source in the order of the endpoints, one character a destination: `.` allowed, `X` denied. */
 export type CaseTable = Readonly<Record<string, readonly string[]>>;
 
+/** An ipBlock of one of the policies of a step. */
+export interface CaseBlock {
+  /** `namespace/name`. */
+  readonly policy: string;
+  /** Where it stands in the policy: a JSON pointer. */
+  readonly path: string;
+  readonly cidr: { readonly fromPod?: string };
+  readonly except?: readonly object[];
+  /** The pods that it means. */
+  readonly matches: readonly string[];
+}
+
 /** One step of a case: everything that is in force, and who may reach whom then. */
 export interface CaseStep {
   readonly actions: readonly string[];
@@ -34,6 +46,7 @@ export interface CaseStep {
   readonly resources?: CaseResources;
   /** NetworkPolicies as the API has them. */
   readonly policies: readonly object[];
+  readonly ipBlocks?: readonly CaseBlock[];
   /** `namespace/name`, sorted. */
   readonly endpoints: readonly string[];
   /** `TCP/80`, `UDP/serve-81-udp`. */

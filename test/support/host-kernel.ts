@@ -120,9 +120,9 @@ function routeText(kind: string, dst: string, by: string): string {
 
 /** Sets and chains as nft lists them, with the elements in order: of sets without intervals the kernel's says nothing. */
 function blocksOf(table: string): string[] {
-  const sorted = table.replaceAll(/elements = \{([^}]*)\}/g, (_, elements: string) => {
+  const sorted = table.replaceAll(/(elements = |dport |l4proto )\{([^}]*)\}/g, (_, of: string, elements: string) => {
     const each = elements.split(',').map((element) => element.trim());
-    return `elements = { ${each.sort().join(', ')} }`;
+    return `${of}{ ${each.sort().join(', ')} }`;
   });
   return sorted.split('\n\n').map((block) => block.replace(/^table inet romana \{\n/, '').replace(/\n\}\n*$/, ''));
 }
