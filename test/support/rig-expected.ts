@@ -4,26 +4,17 @@ import { parseLeaseFile } from '../../src/agent/lease-file.ts';
 import type { StoredLease } from '../../src/agent/leases.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
 import { unwrap } from '../../src/lib/result.ts';
-import { parseDemoPolicy } from '../../src/objects/demo-policy.ts';
 import { parseHost } from '../../src/objects/host.ts';
 import type { Meta, Parsed } from '../../src/objects/meta.ts';
 import { parseNamespace } from '../../src/objects/namespace.ts';
 import { parseNetworkInForce } from '../../src/objects/network.ts';
 import { type Pod, parsePod } from '../../src/objects/pod.ts';
-import {
-  DEMO_POLICIES,
-  HOSTS,
-  NAMESPACES,
-  NETWORKS,
-  PODS,
-  type Resource,
-  TENANTS,
-} from '../../src/objects/resources.ts';
+import { HOSTS, NAMESPACES, NETWORKS, PODS, type Resource, TENANTS } from '../../src/objects/resources.ts';
 import { matches, parseSelectorText } from '../../src/objects/selector.ts';
 import { parseTenant } from '../../src/objects/tenant.ts';
 import { type Desired, plan } from '../../src/plan/desired.ts';
 import type { Snapshot } from '../../src/plan/snapshot.ts';
-import { demoPolicy } from '../../src/policy/from-demo.ts';
+import { POLICY_KINDS } from '../../src/policy/policy-kinds.ts';
 import type { RigHost } from './rig-host.ts';
 
 const LEASES = '/run/romana/leases';
@@ -45,14 +36,18 @@ export async function readCluster(client: KubeClient): Promise<Cluster> {
   ): Promise<T[]> {
     return (await client.list(resource)).items.map((item) => unwrap(parse(item)));
   }
-  const [networks, hosts, tenants, namespaces, policies, pods] = await Promise.all([
+  const [networks, hosts, tenants, namespaces, pods] = await Promise.all([
     read(NETWORKS, parseNetworkInForce),
     read(HOSTS, parseHost),
     read(TENANTS, parseTenant),
     read(NAMESPACES, parseNamespace),
-    read(DEMO_POLICIES, parseDemoPolicy),
     read(PODS, parsePod),
   ]);
+  const policies = await Promise.all(
+    POLICY_KINDS.map(async ({ resource, parse }) =>
+      (await client.list(resource)).items.map((item) => unwrap(parse(item))),
+    ),
+  );
   const [network] = networks;
   if (network === undefined) throw new Error('the rig has no Network');
   return {
@@ -60,7 +55,7 @@ export async function readCluster(client: KubeClient): Promise<Cluster> {
     hosts: byName(hosts),
     tenants: byName(tenants),
     namespaces: byName(namespaces),
-    policies: policies.map((policy) => demoPolicy(policy)),
+    policies: policies.flat(),
     pods,
   };
 }

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { parseAddress } from '../../src/addr/address.ts';
+import { familyOf, parseAddress } from '../../src/addr/address.ts';
 import { unwrap } from '../../src/lib/result.ts';
-import { parseDemoPolicy } from '../../src/objects/demo-policy.ts';
 import { parseNamespace } from '../../src/objects/namespace.ts';
-import { DEMO_POLICIES, NAMESPACES } from '../../src/objects/resources.ts';
-import { evaluate, type Port, type World } from '../../src/policy/evaluate.ts';
-import { demoPolicy } from '../../src/policy/from-demo.ts';
+import { NAMESPACES } from '../../src/objects/resources.ts';
+import { type Decision, evaluate, type Port, type World } from '../../src/policy/evaluate.ts';
+import { POLICY_KINDS } from '../../src/policy/policy-kinds.ts';
 import type { Party } from '../../src/policy/party.ts';
 import type { Connection } from './probe.ts';
 import type { Rig } from './rig.ts';
@@ -28,7 +27,7 @@ const ECHO_MS = { expected: 5_000, unexpected: 40 };
 /** Sends packets between the pods of a rig, over new connections and open ones: they pass exactly as `evaluate` says. */
 export class RigPackets {
   readonly #rig: Rig;
-  #kept: { readonly from: RigPod; readonly to: RigPod; readonly connection: Connection }[] = [];
+  #kept: { readonly from: RigPod; readonly to: RigPod; readonly family: 4 | 6; readonly connection: Connection }[] = [];
   /** What was sent, and what came of it. */
   readonly counts = { attempts: 0, open: 0, kept: 0, cut: 0 };
 
@@ -46,13 +45,14 @@ export class RigPackets {
       for (const [at, to] of pods) {
         if (from === to) continue;
         for (const [n, { protocol, port }] of PROBED.entries()) {
-          const decision = evaluate(world, partyOf(from), partyOf(to), portOf(protocol, port));
-          const want = decision.verdict === 'allow' ? 'open' : 'dropped';
-          const why = `${decision.ingress.tier} ${decision.ingress.object}`;
           // The same one in every batch, so that a connection of UDP lives on.
           const sourcePort = FIRST_SOURCE_PORT + at * PROBED.length + n;
-          for (const family of FAMILIES)
-            attempts.push({ attempt: { from, to, protocol, port, family, sourcePort }, from, want, why });
+          for (const family of FAMILIES) {
+            const decision = decide(world, from, to, { protocol, port, family });
+            const want = decision.verdict === 'allow' ? 'open' : 'dropped';
+            const attempt = { from, to, protocol, port, family, sourcePort };
+            attempts.push({ attempt, from, want, why: whyOf(decision) });
+          }
         }
       }
     }
@@ -75,12 +75,12 @@ export class RigPackets {
   async #lookAtKept(world: World): Promise<void> {
     const judged = await Promise.all(
       this.#kept.map(async (kept) => {
-        const { from, to, connection } = kept;
-        const { ingress } = evaluate(world, partyOf(from), partyOf(to), portOf('tcp', 80));
-        const want = ingress.verdict === 'allow';
+        const { from, to, family, connection } = kept;
+        const decision = decide(world, from, to, { protocol: 'tcp', port: 80, family });
+        const want = decision.verdict === 'allow';
         const works = await connection.exchange({ timeoutMs: want ? ECHO_MS.expected : ECHO_MS.unexpected });
         if (!want) await connection.close();
-        const why = `${ingress.tier} ${ingress.object}`;
+        const why = whyOf(decision);
         return {
           kept,
           want,
@@ -108,6 +108,7 @@ export class RigPackets {
       this.#kept.push({
         from: sender,
         to,
+        family,
         connection: await sender.probe.open(to.address(family), port, { timeoutMs: ECHO_MS.expected }),
       });
     }
@@ -116,12 +117,18 @@ export class RigPackets {
   /** What the API server has now, in the words of policy. */
   async #world(): Promise<World> {
     const { client } = this.#rig.api;
-    const [namespaces, policies] = await Promise.all([client.list(NAMESPACES), client.list(DEMO_POLICIES)]);
+    const [namespaces, ...policies] = await Promise.all([
+      client.list(NAMESPACES),
+      ...POLICY_KINDS.map(async ({ resource, parse }) => {
+        const { items } = await client.list(resource);
+        return items.map((item) => unwrap(parse(item)));
+      }),
+    ]);
     const parsed = namespaces.items.map((item) => unwrap(parseNamespace(item)));
     return {
       segmentLabel: 'segment',
       namespaces: new Map(parsed.map((each) => [each.meta.name, each])),
-      policies: policies.items.map((item) => demoPolicy(unwrap(parseDemoPolicy(item)))),
+      policies: policies.flat(),
     };
   }
 
@@ -137,14 +144,28 @@ function portOf(protocol: 'tcp' | 'udp', port: number): Port {
   return { protocol: protocol === 'tcp' ? 'TCP' : 'UDP', port };
 }
 
-function partyOf(who: RigPod | RigHost): Party {
-  if (!('uid' in who)) {
-    const addresses = who.addresses.map((address) => unwrap(parseAddress(address)));
-    return { kind: 'host', name: who.name, labels: new Map(), addresses };
-  }
-  const { namespace: tenant, name, addresses } = who;
-  const all = new Map(Object.entries(who.labels));
-  return { kind: 'pod', namespace: tenant, name, node: who.host.name, labels: all, known: 'all', addresses, ports: [] };
+/** What is said of a connection over one family. */
+function decide(
+  world: World,
+  from: RigPod | RigHost,
+  to: RigPod,
+  { protocol, port, family }: Pick<Attempt, 'protocol' | 'port' | 'family'>,
+): Decision {
+  return evaluate(world, partyOf(from, family), partyOf(to, family), portOf(protocol, port));
+}
+
+function whyOf({ egress, ingress }: Decision): string {
+  return [egress, ingress].map(({ verdict, tier, object }) => `${verdict} by ${tier} ${object}`).join(', ');
+}
+
+function partyOf(who: RigPod | RigHost, family: 4 | 6): Party {
+  const all = who.addresses.map((address) => unwrap(parseAddress(address)));
+  const addresses = all.filter((address) => familyOf(address) === family);
+  if (!('uid' in who)) return { kind: 'host', name: who.name, labels: new Map(), addresses };
+  const { namespace: tenant, name } = who;
+  const labels = new Map(Object.entries(who.labels));
+  const ports = who.ports.map((port) => ({ name: port.name, protocol: 'TCP' as const, port: port.containerPort }));
+  return { kind: 'pod', namespace: tenant, name, node: who.host.name, labels, known: 'all', addresses, ports };
 }
 
 function nameOf(who: RigPod | RigHost): string {

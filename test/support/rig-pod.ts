@@ -64,6 +64,7 @@ export class RigPod {
   readonly name: string;
   readonly host: RigHost;
   readonly uid: string;
+  readonly ports: NonNullable<PodSpec['ports']>;
   labels: Readonly<Record<string, string>>;
   #containerId = newContainerId();
   #addresses: readonly Address[] = [];
@@ -76,6 +77,7 @@ export class RigPod {
     this.namespace = spec.namespace;
     this.name = spec.name;
     this.host = spec.host;
+    this.ports = spec.ports ?? [];
     this.labels = spec.labels ?? {};
     this.#sandbox = spec.sandbox;
   }

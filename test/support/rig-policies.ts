@@ -33,6 +33,11 @@ export class RigPolicies {
     this.#made.delete(key);
   }
 
+  /** Those of a namespace are gone with it. */
+  forget(namespace: string): void {
+    for (const key of this.#made.keys()) if (key.startsWith(`${namespace}/`)) this.#made.delete(key);
+  }
+
   /** Deletes all that were made here. */
   async clear(): Promise<void> {
     await Promise.all([...this.#made.values()].map((remove) => remove()));

@@ -9,6 +9,7 @@ import type { RigHost } from './rig-host.ts';
 import { RigInspector } from './rig-inspector.ts';
 import { RigPackets } from './rig-packets.ts';
 import type { RigPod } from './rig-pod.ts';
+import { RigPolicies } from './rig-policies.ts';
 
 /** Objects of pods that have ended, at most. */
 const MAX_FINISHED = 2;
@@ -28,6 +29,8 @@ class RigWorlds {
   /** Sandboxes of pods whose objects are gone already. */
   #forced: RigPod[] = [];
   #policies = new Set<string>();
+  /** Those of Kubernetes' kinds. */
+  readonly #others: RigPolicies;
   #names = 0;
   readonly #packets: RigPackets;
   /** What was done, for the test's diagnostics. */
@@ -39,6 +42,7 @@ class RigWorlds {
     this.#rig = rig;
     this.#inspector = inspector;
     this.#packets = new RigPackets(rig);
+    this.#others = new RigPolicies(rig);
   }
 
   static async start(rig: Rig, inspector: RigInspector): Promise<RigWorlds> {
@@ -76,6 +80,7 @@ class RigWorlds {
       await this.#rig.deletePolicy(tenant, name);
     }
     this.#policies = new Set();
+    await this.#others.clear();
     for (const name of TENANTS) await this.#rig.isolate(name, 'off');
   }
 
@@ -99,6 +104,12 @@ class RigWorlds {
       case 'policy':
         this.#policies.add(`${each.namespace}/${each.name}`);
         return this.#rig.policy(each.namespace, each.name, each.spec);
+      case 'v1':
+        return this.#others.v1(each.namespace, each.name, each.spec);
+      case 'cluster':
+        return this.#others.cluster(each.name, each.spec);
+      case 'deleteOther':
+        return this.#others.delete(each.name, each.namespace);
       case 'deletePolicy':
         if (!this.#policies.delete(`${each.namespace}/${each.name}`)) return;
         return this.#rig.deletePolicy(each.namespace, each.name);
@@ -162,6 +173,7 @@ class RigWorlds {
       await this.#rig.remove(pod, PATIENCE);
     this.#finished = this.#finished.filter(({ namespace }) => namespace !== name);
     this.#policies = new Set([...this.#policies].filter((key) => !key.startsWith(`${name}/`)));
+    this.#others.forget(name);
     await this.#rig.renewNamespace(name);
   }
 
@@ -169,7 +181,9 @@ class RigWorlds {
     await this.#stop(at);
     this.#names += 1;
     const host = at % this.#rig.hosts.length;
-    const spec = { namespace: tenant, name: `pod${this.#names}`, labels: its, host };
+    // Some have a port by name.
+    const ports = its['app'] === 'web' ? [{ name: 'http', containerPort: 80 }] : [];
+    const spec = { namespace: tenant, name: `pod${this.#names}`, labels: its, ports, host };
     this.#pods.set(at, await this.#rig.pod(spec, PATIENCE));
   }
 
