@@ -1,9 +1,9 @@
 import type { Answer } from '../objects/selector.ts';
-import { inCommonFamilies, matchesPeers, matchesPorts, selects, type Port } from './match.ts';
-import { policyName, type Policy, type Rule } from './model.ts';
+import { inCommonFamilies, matchesPeers, matchesPorts, type Port } from './match.ts';
+import { policyName, type Rule } from './model.ts';
 import { nearMisses, type Attempt } from './near.ts';
 import { partyName, type Party } from './party.ts';
-import { indexOf, type PolicyIndex, type World } from './world.ts';
+import { indexOf, type PolicyIndex, type Selecting, type World } from './world.ts';
 
 export type { Port } from './match.ts';
 export type { World } from './world.ts';
@@ -56,11 +56,13 @@ function matchRule(rule: Rule, attempt: Attempt): { readonly answer: Answer; rea
  * What is not known is closed: an Accept that only may match does not; a Deny that may match does; after a Pass that
  * only may match, what follows in the tier can still deny, but no longer accept.
  */
-function clusterTier(attempt: Attempt, tier: 'admin' | 'baseline', policies: readonly Policy[]): Reason | undefined {
+function clusterTier(
+  attempt: Attempt,
+  tier: 'admin' | 'baseline',
+  selecting: readonly Selecting[],
+): Reason | undefined {
   let perhapsPassed = false;
-  for (const policy of policies) {
-    const subject = selects(attempt.world, policy.subject, attempt.subject);
-    if (subject === 'no') continue;
+  for (const { policy, subject } of selecting) {
     for (const rule of policy[attempt.direction]) {
       const match = matchRule(rule, attempt);
       if (match.answer === 'no') continue;
@@ -86,15 +88,10 @@ function isolatingNamespace(attempt: Attempt): string | undefined {
 }
 
 /** What v1 and demo policies and isolation say; undefined when none of them says anything. */
-function policyTier(attempt: Attempt, index: PolicyIndex): Reason | undefined {
-  const selecting: { policy: Policy; subject: Answer }[] = [];
-  const isolating: string[] = [];
-  for (const policy of index.of(attempt.subject.kind === 'pod' ? attempt.subject.namespace : undefined)) {
-    const subject = selects(attempt.world, policy.subject, attempt.subject);
-    if (subject === 'no') continue;
-    if (policy.isolates[attempt.direction]) isolating.push(policyName(policy));
-    if (policy.source === 'v1' && !policy.isolates[attempt.direction]) continue;
-    selecting.push({ policy, subject });
+function policyTier(attempt: Attempt, all: readonly Selecting[]): Reason | undefined {
+  // A v1 policy says nothing of a direction that it does not isolate.
+  const selecting = all.filter(({ policy }) => policy.source !== 'v1' || policy.isolates[attempt.direction]);
+  for (const { policy, subject } of selecting) {
     if (subject === 'unknown') continue;
     for (const rule of policy[attempt.direction]) {
       const match = matchRule(rule, attempt);
@@ -104,10 +101,29 @@ function policyTier(attempt: Attempt, index: PolicyIndex): Reason | undefined {
     }
   }
   const namespace = isolatingNamespace(attempt);
+  const isolating = selecting.filter(({ policy }) => policy.isolates[attempt.direction]);
   if (namespace === undefined && isolating.length === 0) return undefined;
-  const near = nearMisses(attempt, selecting);
-  if (namespace !== undefined) return { ...reason('deny', 'isolation', namespace, 'metadata.annotations'), near };
-  return { ...reason('deny', 'isolation', isolating.join(', '), 'spec'), near };
+  return isolation(attempt, namespace, isolating, selecting);
+}
+
+/** That nothing allowed what isolation denies. Words are found only for those who read them: most want the verdict. */
+function isolation(
+  attempt: Attempt,
+  namespace: string | undefined,
+  isolating: readonly Selecting[],
+  selecting: readonly Selecting[],
+): Reason {
+  return {
+    verdict: 'deny',
+    tier: 'isolation',
+    get object() {
+      return namespace ?? isolating.map(({ policy }) => policyName(policy)).join(', ');
+    },
+    field: namespace === undefined ? 'spec' : 'metadata.annotations',
+    get near() {
+      return nearMisses(attempt, selecting);
+    },
+  };
 }
 
 function isOwnHost(pod: Party, host: Party): boolean {
@@ -127,11 +143,12 @@ function judge(attempt: Attempt, index: PolicyIndex): Reason {
     ? reason('allow', 'always', `Node ${peer.kind === 'host' ? peer.name : ''}`)
     : undefined;
   if (ownHost !== undefined && direction === 'ingress') return ownHost;
+  const { admin, middle, baseline } = index.selecting(subject);
   return (
-    clusterTier(attempt, 'admin', index.admin) ??
+    clusterTier(attempt, 'admin', admin) ??
     // Only cluster policies come between a pod and its own host.
-    (ownHost === undefined ? policyTier(attempt, index) : undefined) ??
-    clusterTier(attempt, 'baseline', index.baseline) ??
+    (ownHost === undefined ? policyTier(attempt, middle) : undefined) ??
+    clusterTier(attempt, 'baseline', baseline) ??
     ownHost ??
     reason('allow', 'default')
   );
