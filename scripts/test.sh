@@ -1,8 +1,9 @@
 #!/bin/sh
 # npm test: set-up, then every test of the main tier. `long` is the tier of long runs, `image` the one that makes
-# Romana's image, `kubectl` the one with a real kubectl, `plugins` the one with the newest standard CNI plugins, which end at once where there is no kubectl, or no Go
-# to build those; other arguments are test files. LONG_STEPS shortens the long random walk, and LONG_SEED plays one that
-# failed again.
+# Romana's image, `kubectl` the one with a real kubectl, `plugins` the one with the newest standard CNI plugins,
+# `kubernetes` the one on a real Kubernetes; the last three end at once where there is no kubectl, no Go to build the
+# plugins, neither Go nor Kubernetes' programs. Other arguments are test files. LONG_STEPS shortens the long random walk,
+# and LONG_SEED plays one that failed again.
 set -eu
 cd "$(dirname "$0")/.."
 if [ "${1-}" = kubectl ] && ! command -v kubectl > /dev/null; then
