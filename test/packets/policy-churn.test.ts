@@ -11,6 +11,32 @@ const CONNECTIONS = 25;
 const named = (name: string): object => ({ matchLabels: { 'kubernetes.io/metadata.name': name } });
 const segment = (value: string): object => ({ matchLabels: { segment: value } });
 
+/** How many transactions have changed the rules of a host. */
+async function transactions(host: RigHost): Promise<number> {
+  const all = [...(await host.metrics())].filter(([name]) => name.startsWith('romana_agent_nft_transactions_total'));
+  return all.reduce((sum, [, count]) => sum + count, 0);
+}
+
+const allowIncoming = (port: number): object => ({
+  podSelector: {},
+  allowIncoming: { toPorts: [80, port].map((p) => ({ port: p, protocol: 'TCP' })) },
+});
+const v1 = (port: number): object => {
+  const ports = [{ port: 80 }, { port }];
+  const policyTypes = ['Ingress', 'Egress'];
+  return { podSelector: {}, policyTypes, ingress: [{ ports }], egress: [{ ports, to: [{ podSelector: {} }] }] };
+};
+const cluster = (tier: string, port: number): object => {
+  const protocols = [{ tcp: { destinationPort: { number: 80 } } }, { tcp: { destinationPort: { number: port } } }];
+  const subject = { namespaces: named('open') };
+  const peers = [{ namespaces: {} }];
+  const rules = (side: 'from' | 'to'): object[] => [
+    { action: 'Accept', [side]: peers, protocols },
+    { action: 'Deny', [side]: peers },
+  ];
+  return { tier, subject, ingress: rules('from'), egress: rules('to') };
+};
+
 void describe('rules that stand still', () => {
   let rig: Rig;
   let policies: RigPolicies;
@@ -19,12 +45,6 @@ void describe('rules that stand still', () => {
     policies = new RigPolicies(rig);
   });
   after(() => rig[Symbol.asyncDispose]());
-
-  /** How many transactions have changed the rules of a host. */
-  async function transactions(host: RigHost): Promise<number> {
-    const all = [...(await host.metrics())].filter(([name]) => name.startsWith('romana_agent_nft_transactions_total'));
-    return all.reduce((sum, [, count]) => sum + count, 0);
-  }
 
   void test('pods that come and go on another host change no rule here, under segment and namespace policies of every kind', async () => {
     await Promise.all([rig.namespace('still', { isolated: true }), rig.namespace('peers')]);
@@ -82,25 +102,6 @@ void describe('rules that stand still', () => {
       assert.equal(works.filter(Boolean).length, connections.length, when);
     };
     await all('before');
-    const allowIncoming = (port: number): object => ({
-      podSelector: {},
-      allowIncoming: { toPorts: [80, port].map((p) => ({ port: p, protocol: 'TCP' })) },
-    });
-    const v1 = (port: number): object => {
-      const ports = [{ port: 80 }, { port }];
-      const policyTypes = ['Ingress', 'Egress'];
-      return { podSelector: {}, policyTypes, ingress: [{ ports }], egress: [{ ports, to: [{ podSelector: {} }] }] };
-    };
-    const cluster = (tier: string, port: number): object => {
-      const protocols = [{ tcp: { destinationPort: { number: 80 } } }, { tcp: { destinationPort: { number: port } } }];
-      const subject = { namespaces: named('open') };
-      const peers = [{ namespaces: {} }];
-      const rules = (side: 'from' | 'to'): object[] => [
-        { action: 'Accept', [side]: peers, protocols },
-        { action: 'Deny', [side]: peers },
-      ];
-      return { tier, subject, ingress: rules('from'), egress: rules('to') };
-    };
     const kinds: Record<string, { put: (port: number) => Promise<void>; remove: () => Promise<void> }> = {
       demo: {
         put: (port) => rig.policy('open', 'demo', allowIncoming(port)),
