@@ -1,4 +1,5 @@
 import { parseAddress, type Address } from '../addr/address.ts';
+import { contains, type Cidr } from '../addr/cidr.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Node } from '../objects/node.ts';
 import { isRunning, type Cluster } from './cluster.ts';
@@ -15,25 +16,36 @@ export interface End {
   readonly ports: readonly ContainerPort[];
 }
 
-/** Whose an address is, with this address alone: a pod's, a host's, or nobody's, which is outside. */
-function atAddress(cluster: Cluster, nodes: Iterable<Node>, address: Address): End {
+/** What is known beside the cluster itself. */
+export interface Surroundings {
+  readonly nodes: ReadonlyMap<string, Node>;
+  /** All pods, by `namespace/name`. */
+  readonly pods: ReadonlyMap<string, Pod>;
+  /** Where pods' addresses are. */
+  readonly ranges: readonly Cidr[];
+}
+
+/**
+ * Whose an address is, with this address alone: a pod's, a host's, or nobody's, which is outside; in a range of pods
+ * that is nobody's who is known.
+ */
+function atAddress(cluster: Cluster, { nodes, ranges }: Surroundings, address: Address): End {
   const name = address;
   for (const { party, ports } of cluster.endpoints) {
     if (party.kind === 'outside' || !party.addresses.includes(address)) continue;
     return { name, party: { ...party, addresses: [address] }, ports };
   }
-  const node = [...nodes].find(({ addresses }) => addresses.includes(address));
+  const node = [...nodes.values()].find(({ addresses }) => addresses.includes(address));
   const host = node === undefined ? undefined : cluster.hosts.get(node.meta.name);
-  if (host === undefined) return { name, party: { kind: 'outside', address }, ports: [] };
+  if (host === undefined) {
+    const kind = ranges.some((range) => contains(range, address)) ? 'unknown' : 'outside';
+    return { name, party: { kind, address }, ports: [] };
+  }
   return { name, party: { ...host, addresses: [address] }, ports: [] };
 }
 
 /** Finds the end that `text` names: `NAMESPACE/POD`, `host:NODE` or an address. */
-export function findEnd(
-  text: string,
-  cluster: Cluster,
-  { nodes, pods }: { readonly nodes: ReadonlyMap<string, Node>; readonly pods: ReadonlyMap<string, Pod> },
-): Result<End> {
+export function findEnd(text: string, cluster: Cluster, around: Surroundings): Result<End> {
   if (text.startsWith('host:')) {
     const host = cluster.hosts.get(text.slice('host:'.length));
     return host === undefined
@@ -41,11 +53,11 @@ export function findEnd(
       : ok({ name: text, party: host, ports: [] });
   }
   const address = parseAddress(text);
-  if (address.ok) return ok(atAddress(cluster, nodes.values(), address.value));
+  if (address.ok) return ok(atAddress(cluster, around, address.value));
   if (!/^[^/]+\/[^/]+$/.test(text)) return err(`${JSON.stringify(text)} is no NAMESPACE/POD, host:NODE or address`);
   const endpoint = cluster.endpoints.find(({ name }) => name === text);
   if (endpoint !== undefined) return ok(endpoint);
-  const pod = pods.get(text);
+  const pod = around.pods.get(text);
   if (pod === undefined) return err(`there is no pod ${text}`);
   return err(isRunning(pod) ? `pod ${text} is not running` : `pod ${text} does not run: it is ${pod.phase}`);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeKubeClient } from '../../kube/fake-client.ts';
-import { NAMESPACES, NETWORK_POLICIES, NODES, PODS } from '../../objects/resources.ts';
+import { HOSTS, NAMESPACES, NETWORK_POLICIES, NODES, PODS } from '../../objects/resources.ts';
 import { explainCommand, type ExplainArguments, type Explanation } from './explain.ts';
 import { filesOf, runCommand, type Ran } from './test-run.ts';
 
@@ -181,6 +181,16 @@ test('explain without files asks the cluster, which may have no ClusterNetworkPo
     ran.stdout,
     /isolated by NetworkPolicy shop\/db, allowed by none of:\n {4}NetworkPolicy shop\/db: allows no ingress/,
   );
+  await client.create(HOSTS, {
+    apiVersion: 'romana.io/v1',
+    kind: 'Host',
+    metadata: { name: 'n1' },
+    spec: { id: 1, ranges: ['10.1.0.0/16'], addresses: ['192.168.0.1'] },
+  });
+  await client.delete(NETWORK_POLICIES, 'db', { namespace: 'shop' });
+  const stray = await explain([], { client, to: '10.1.0.9' });
+  assert.deepEqual([stray.status, /range of a host, and no pod that is known has it/.test(stray.stdout)], [1, true]);
+  assert.equal((await explain([], { client, to: '10.2.0.9' })).status, 0);
   const none = await explain([]);
   assert.deepEqual([none.status, none.stderr], [2, 'romana: no cluster was found\n']);
 });

@@ -57,6 +57,7 @@ function notesOf(ends: readonly End[]): readonly string[] {
     if (party.kind === 'pod' && party.addresses.length === 0) {
       return [`pod ${name} has no address: of CIDRs only those of length 0 match it`];
     }
+    if (party.kind === 'unknown') return [`${name} is in the range of a host, and no pod that is known has it: closed`];
     if (party.kind !== 'host') return [];
     return name.includes('/')
       ? [`pod ${name} is on the network of its host ${party.name}, whom no policy selects`]

@@ -1,3 +1,4 @@
+import type { Cidr } from '../../addr/cidr.ts';
 import type { Namespace } from '../../objects/namespace.ts';
 import type { Node } from '../../objects/node.ts';
 import type { Pod } from '../../objects/pod.ts';
@@ -13,6 +14,8 @@ export interface PolicyWorld {
   readonly nodes: ReadonlyMap<string, Node>;
   readonly pods: ReadonlyMap<string, Pod>;
   readonly policies: ReadonlyMap<string, Policy>;
+  /** Where pods' addresses are: an address in them that no pod has may be any pod's. Empty offline. */
+  readonly ranges: readonly Cidr[];
   /** Where objects stand in files, by the names that reasons have for them: `Namespace a`, `NetworkPolicy a/b`. */
   readonly places: ReadonlyMap<string, DocumentPlace>;
   /** What people should know of how it was read, a line each. */

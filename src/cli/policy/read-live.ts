@@ -1,12 +1,13 @@
 import { isNotFound, type KubeClient } from '../../kube/client.ts';
+import { parseHost } from '../../objects/host.ts';
 import { formatFieldErrors, qualifiedName, type Meta } from '../../objects/meta.ts';
 import { parseNamespace } from '../../objects/namespace.ts';
 import { parseNetwork } from '../../objects/network.ts';
 import { parseNode } from '../../objects/node.ts';
 import { parsePod } from '../../objects/pod.ts';
-import { NAMESPACES, NETWORKS, NODES, PODS } from '../../objects/resources.ts';
+import { HOSTS, NAMESPACES, NETWORKS, NODES, PODS } from '../../objects/resources.ts';
 import { policyName } from '../../policy/model.ts';
-import { NETWORK_NAME, readObjects, type ObjectsRead } from '../cluster-view.ts';
+import { NETWORK_NAME, readObjects, readOptional, type ObjectsRead } from '../cluster-view.ts';
 import { readPolicies } from '../read-policies.ts';
 import { problemNotes, type PolicyWorld } from './policy-world.ts';
 
@@ -30,14 +31,15 @@ function byName<T extends { readonly meta: Meta }>({ objects }: ObjectsRead<T>):
 
 /** Reads the world of a cluster. @throws Error when the API server does not answer or refuses */
 export async function readLive(client: Client): Promise<PolicyWorld> {
-  const [segmentLabel, namespaces, nodes, pods, policies] = await Promise.all([
+  const [segmentLabel, namespaces, nodes, pods, hosts, policies] = await Promise.all([
     readSegmentLabel(client),
     readObjects(client, NAMESPACES, parseNamespace),
     readObjects(client, NODES, parseNode),
     readObjects(client, PODS, parsePod),
+    readOptional(client, HOSTS, parseHost),
     readPolicies(client),
   ]);
-  const unreadable = [namespaces, nodes, pods, policies].flatMap((read) => read.unreadable);
+  const unreadable = [namespaces, nodes, pods, hosts, policies].flatMap((read) => read.unreadable);
   const odd = namespaces.objects.filter(({ problems }) => problems.length > 0);
   return {
     segmentLabel,
@@ -45,6 +47,7 @@ export async function readLive(client: Client): Promise<PolicyWorld> {
     nodes: byName(nodes),
     pods: byName(pods),
     policies: new Map(policies.objects.map((policy) => [policyName(policy), policy])),
+    ranges: hosts.objects.flatMap(({ ranges }) => ranges),
     places: new Map(),
     notes: [
       ...unreadable.map(({ kind, name, why }) => `${kind} ${name} can't be read and counts for nothing here: ${why}`),

@@ -135,5 +135,5 @@ export async function readOffline(sources: ManifestSources): Promise<Result<Poli
     if (fault !== undefined) return err(fault);
   }
   const { namespaces, nodes, pods, policies, places, notes } = collector;
-  return ok({ segmentLabel: SEGMENT_LABEL, namespaces, nodes, pods, policies, places, notes });
+  return ok({ segmentLabel: SEGMENT_LABEL, namespaces, nodes, pods, policies, ranges: [], places, notes });
 }

@@ -38,7 +38,7 @@ export function clusterIn({
   nodes,
   pods,
   policies,
-}: Omit<PolicyWorld, 'places' | 'notes'>): Cluster {
+}: Omit<PolicyWorld, 'ranges' | 'places' | 'notes'>): Cluster {
   return clusterOf({
     segmentLabel,
     namespaces: [...namespaces.values()],
