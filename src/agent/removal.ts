@@ -161,6 +161,7 @@ class Removal {
     const links = new Set(this.#rtnl.links().map(({ name }) => name));
     return this.#network.attached
       .filter(({ hostInterface }) => links.has(hostInterface))
-      .map(({ namespace, pod, hostInterface }) => (pod === '' ? `the one of ${hostInterface}` : `${namespace}/${pod}`));
+      .map(({ namespace, pod, hostInterface }) => (pod === '' ? `the one of ${hostInterface}` : `${namespace}/${pod}`))
+      .sort();
   }
 }

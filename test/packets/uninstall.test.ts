@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { Rig } from '../support/rig.ts';
 import type { RigHost } from '../support/rig-host.ts';
@@ -28,6 +28,8 @@ void describe('what an uninstallation does on a host', () => {
     for (const command of FOREIGN) await host.ns.run(['ip', ...command.split(' ')]);
     await host.ns.run(['nft', 'table inet others { chain c { counter; } ; }']);
   });
+  // One that is left by a test that failed would hold what the next one needs.
+  afterEach(() => host.stopAgent('SIGKILL'));
   after(() => rig[Symbol.asyncDispose]());
 
   /** Removes everything, to the end; `more` are further options. */
