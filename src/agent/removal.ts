@@ -10,7 +10,7 @@ import type { Clock } from '../lib/clock.ts';
 import { type HealthOptions, startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
 import { TABLE } from '../plan/ruleset-builder.ts';
-import { CniHandler } from './cni-handler.ts';
+import { type CniCall, CniHandler } from './cni-handler.ts';
 import type { CniInstallation } from './cni-install.ts';
 import { CniServer } from './cni-server.ts';
 import { EndingNetwork } from './ending-network.ts';
@@ -39,6 +39,10 @@ export interface RemovalOptions {
 
 /** Between two looks at who is connected still, in milliseconds. */
 const LOOK_MS = 250;
+/** A refused ADD is followed by its DEL: the plugin stays until none has come for so long, in milliseconds... */
+const QUIET_MS = 1_000;
+/** ...or until so long after the last pod: those that can't start are tried again and again. In milliseconds. */
+const MAX_QUIET_WAIT_MS = 10_000;
 /** So many pods are named. */
 const MAX_NAMED = 5;
 
@@ -78,6 +82,8 @@ class Removal {
   readonly #leases: LeaseStore;
   readonly #network: EndingNetwork;
   readonly #server: CniServer;
+  /** When the runtime last called about a pod. */
+  #calledAt = -Infinity;
 
   constructor(options: RemovalOptions) {
     this.#o = options;
@@ -86,7 +92,10 @@ class Removal {
     const remove = (name: string): Promise<void> => this.#remover.remove(name);
     this.#network = new EndingNetwork({ leases: this.#leases, remove });
     const network = this.#network;
-    const handler = new CniHandler({ network, status: () => network.refusal, clock, log });
+    const onCall = ({ command }: CniCall): void => {
+      if (command === 'ADD' || command === 'DEL') this.#calledAt = clock.now();
+    };
+    const handler = new CniHandler({ network, status: () => network.refusal, onCall, clock, log });
     this.#server = new CniServer({ path, handle: (bytes, signal) => handler.handle(bytes, signal), clock, log });
   }
 
@@ -118,7 +127,7 @@ class Removal {
     const end = clock.now() + forceAfterMs;
     for (let told = ''; ;) {
       const pods = this.#connected();
-      if (pods.length === 0) return;
+      if (pods.length === 0) return this.#untilQuiet();
       const why = `waits for ${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} to end: ${pods.slice(0, MAX_NAMED).join(', ')}`;
       if (why !== told) log.info({}, why);
       tell(why);
@@ -129,6 +138,12 @@ class Removal {
       }
       await clock.sleep(LOOK_MS, signal);
     }
+  }
+
+  async #untilQuiet(): Promise<void> {
+    const { clock, signal } = this.#o;
+    const end = clock.now() + MAX_QUIET_WAIT_MS;
+    while (clock.now() < Math.min(this.#calledAt + QUIET_MS, end)) await clock.sleep(LOOK_MS, signal);
   }
 
   /** Takes everything away; what is gone already is no failure. The runtime's configuration first, its plugin last. */
