@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseLeaseFile } from '../../src/agent/lease-file.ts';
+import type { Lease } from '../../src/plan/snapshot.ts';
 import type { KubeNode } from './kube-node.ts';
 import { Probe } from './probe.ts';
 
@@ -22,13 +23,20 @@ export function podProbe(node: KubeNode, namespace: string, pod: string): Promis
 }
 
 function netnsOf(node: KubeNode, namespace: string, pod: string): string {
-  const folder = node.file(LEASES);
-  for (const name of readdirSync(folder)) {
-    const read = parseLeaseFile(readFileSync(join(folder, name), 'utf8'));
-    if (!read.ok || read.value.lease.namespace !== namespace || read.value.lease.pod !== pod) continue;
+  for (const lease of leasesAt(node)) {
+    if (lease.namespace !== namespace || lease.pod !== pod) continue;
     // Seen from the machine, the node's /var/run would lead to that of the machine.
-    const { netns } = read.value.lease.origin ?? {};
+    const { netns } = lease.origin ?? {};
     if (netns !== undefined) return netns.replace(/^\/var\/run\//, '/run/');
   }
   throw new Error(`the agent on ${node.layout.name} has no lease of pod ${namespace}/${pod}`);
+}
+
+/** The leases of a node's agent. */
+export function leasesAt(node: KubeNode): readonly Lease[] {
+  const folder = node.file(LEASES);
+  return readdirSync(folder).flatMap((name) => {
+    const read = parseLeaseFile(readFileSync(join(folder, name), 'utf8'));
+    return read.ok ? [read.value.lease] : [];
+  });
 }
