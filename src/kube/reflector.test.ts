@@ -9,7 +9,8 @@ import type { Parsed } from '../objects/meta.ts';
 import { NAMESPACES } from '../objects/resources.ts';
 import { HttpKubeClient, type HttpLimits } from './http-client.ts';
 import { asRecord, asText, identityOf } from './json.ts';
-import { ABSENT_MS, commonVersion, MAX_RETRY_AFTER_MS, Reflector } from './reflector.ts';
+import { ABSENT_MS, commonVersion, MAX_RETRY_AFTER_MS, Reflector, type ReflectorOptions } from './reflector.ts';
+import type { KeptCopy } from './kept-copy.ts';
 import {
   type Answer,
   eventLine,
@@ -49,7 +50,7 @@ async function run(
   t: TestContext,
   answers: readonly Answer[],
   limits: Partial<HttpLimits> = {},
-  optional = false,
+  more: Pick<ReflectorOptions<Thing>, 'optional' | 'copy'> = {},
 ): Promise<Run> {
   const server = await scriptedServer(...answers);
   const client = new HttpKubeClient({ server: server.url }, limits);
@@ -59,7 +60,7 @@ async function run(
     client,
     resource: NAMESPACES,
     parse: parseThing,
-    optional,
+    ...more,
     onChange: (keys) => changes.push([...keys].toSorted()),
     clock,
     backoff: new Backoff({ initialMs: 50, maxMs: 1_000 }, () => 1),
@@ -338,7 +339,7 @@ void test('Reflector of an optional kind takes one that is not served for one wi
     t,
     [ABSENT, ABSENT, listOf('10', namespaceJson('a', '3')), watchOf([], 'hold')],
     {},
-    true,
+    { optional: true },
   );
   await reflector.whenSynced(AbortSignal.timeout(5_000));
   assert.deepEqual([reflector.absent, reflector.store.size], [true, 0]);
@@ -359,8 +360,26 @@ void test('Reflector of an optional kind that was served gives up what it holds 
     t,
     [listOf('10', namespaceJson('a', '3')), ...Array.from({ length: 7 }, () => ABSENT)],
     {},
-    true,
+    { optional: true },
   );
+  await until('the third answer', () => server.seen.length >= 3);
+  assert.deepEqual([reflector.absent, reflector.store.size], [false, 1]);
+  await until('the end of it', () => reflector.absent);
+  assert.equal(reflector.store.size, 0);
+});
+
+void test('Reflector of an optional kind holds what was known before its start until the server insists', async (t) => {
+  const nothing = (): void => undefined;
+  const copy: KeptCopy = {
+    recall: () => [namespaceJson('a', '3')],
+    begin: nothing,
+    note: nothing,
+    complete: nothing,
+    put: nothing,
+    remove: nothing,
+  };
+  const answers = Array.from({ length: 7 }, () => ABSENT);
+  const { server, reflector, until } = await run(t, answers, {}, { optional: true, copy });
   await until('the third answer', () => server.seen.length >= 3);
   assert.deepEqual([reflector.absent, reflector.store.size], [false, 1]);
   await until('the end of it', () => reflector.absent);

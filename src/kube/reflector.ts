@@ -205,6 +205,7 @@ export class Reflector<T> {
   /** What is held is given up only when the server insists: one that starts may not serve everything yet. */
   #saysAbsent(error: unknown): boolean {
     if (this.#options.optional !== true || !isNotFound(error)) return false;
+    if (!this.#isSynced) this.#recall();
     return this.#objects.store.size === 0 || this.#refusals >= MAX_REFUSALS - 1;
   }
 
