@@ -87,15 +87,9 @@ suite('faults of nodes and runtimes', { skip: NO_KUBERNETES }, () => {
   test('R16: an agent that is away fails no node, and pods that start meanwhile run when it is back', async () => {
     await cluster.apply(namespace('wait'));
     const node = cluster.node('minion1');
-    const ids = await node.sh('ctr -n k8s.io task ls -q');
-    const processes = await node.sh(
-      'for p in /proc/[0-9]*; do tr "\\\\0" " " <$p/cmdline 2>/dev/null | grep -q "romana agent " && echo ${p#/proc/} || true; done',
-    );
-    assert.notEqual(ids, '');
-    const [pid = ''] = processes.trim().split('\n');
-    await node.sh(`kill -STOP ${pid}`);
+    await node.signalProgram('romana agent', 'STOP');
     await cluster.apply(clientPod({ namespace: 'wait', name: 'late', node: 'minion1' }));
-    await node.sh(`kill -KILL ${pid}`);
+    await node.signalProgram('romana agent', 'KILL');
     await cluster.ready('wait/late', PATIENCE_MS);
     const ready = JSON.parse(await cluster.kubectl('get', 'node', 'minion1', '-o', 'json')) as unknown;
     const condition = objectsAt(ready, 'status', 'conditions').find(({ type }) => type === 'Ready');
@@ -180,11 +174,7 @@ suite('faults of nodes and runtimes', { skip: NO_KUBERNETES }, () => {
     const { items } = await cluster.client.list(PODS, { namespace: SYSTEM, labelSelector: CONTROLLERS });
     const leader = items.find((pod) => textAt(pod, 'spec', 'nodeName') === node);
     assert.ok(leader !== undefined, `no controller on ${node}`);
-    await cluster
-      .node(node)
-      .sh(
-        'for p in /proc/[0-9]*; do tr "\\\\0" " " <$p/cmdline 2>/dev/null | grep -q "romana controller " && kill -KILL ${p#/proc/} || true; done',
-      );
+    await cluster.node(node).signalProgram('romana controller', 'KILL');
     await cluster.apply(
       namespace('after'),
       clientPod({ namespace: 'after', name: 'pod', node: 'minion1', labels: { segment: 'new' } }),

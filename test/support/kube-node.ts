@@ -67,6 +67,18 @@ export class KubeNode {
     await this.sh(`kill -${signal} "$(cat /run/romana-node/${service}.pid)"`);
   }
 
+  /** Sends a signal to what runs in the node's containers with these words in its command line. @throws Error if nothing does */
+  async signalProgram(words: string, signal: 'KILL' | 'STOP'): Promise<void> {
+    // The shell's own command line has the words, too, but does not match this.
+    const pattern = words.replace(' ', '[ ]');
+    const found = await this.sh(
+      `for p in /proc/[0-9]*; do
+        if tr '\\0' ' ' 2>/dev/null <"$p/cmdline" | grep -q '${pattern}'; then kill -${signal} "\${p#/proc/}"; echo "$p"; fi
+      done`,
+    );
+    if (found === '') throw new Error(`no '${words}' runs on ${this.layout.name}`);
+  }
+
   /** Cuts its power; with `shutdown` it ends its pods and services first. */
   async powerOff(how: 'cut' | 'shutdown' = 'cut'): Promise<void> {
     await powerOff(this.#cluster, this.layout, how);
