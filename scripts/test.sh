@@ -16,13 +16,13 @@ if [ "${1-}" = kubernetes ] && [ ! -x "$programs/bin/kube-apiserver" ] && ! comm
   exit 0
 fi
 sh scripts/setup.sh
-[ "${1-}" != kubernetes ] || ! command -v go > /dev/null || sh scripts/kubernetes/build.sh "$programs" e2e
+[ "${1-}" != kubernetes ] || ! command -v go > /dev/null || sh scripts/kubernetes/build.sh "$programs" e2e conformance
 # For tests of chains: the newest of them, where there is Go.
 [ -n "${1-}" ] || sh scripts/cni-plugins-go.sh "$PWD/.cache" > /dev/null
 concurrency=2
 if [ "$(id -u)" = 0 ]; then as_root=env; else as_root="sudo env"; fi
 case ${1-} in
-  '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'scripts/kubernetes/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/fuzz/*.test.ts' 'test/policy-cases/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
+  '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'scripts/kubernetes/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/support/*.test.ts' 'test/fuzz/*.test.ts' 'test/policy-cases/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
   long) set -- 'test/long/*.test.ts' ;;
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
   image) set -- 'test/image/*.test.ts' ;;

@@ -41,6 +41,22 @@ interface SpecReport {
 
 const REPORT = 'report.json';
 
+/** The names of upstream's specs that match `focus`; asks no cluster. */
+export async function listSpecs(programs: string, focus: string): Promise<string[]> {
+  const words = [
+    'e2e.test',
+    '--provider=skeleton',
+    '--ginkgo.dry-run',
+    `--ginkgo.focus=${focus}`,
+    `--ginkgo.json-report=${REPORT}`,
+  ];
+  const specs = await inScratchFolder(async (directory) => {
+    const output = await runToEnd(join(programs, 'bin'), words, directory);
+    return readReport(directory, output);
+  });
+  return specs.map(({ name }) => name);
+}
+
 /**
  * Runs upstream's end-to-end tests.
  *

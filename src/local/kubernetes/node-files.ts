@@ -74,8 +74,8 @@ function proxyConfiguration(node: NodeLayout, { networking, proxy }: NodeFilesOp
     detectLocal: { interfaceNamePrefix: 'roma' },
     hostnameOverride: node.name,
     bindAddress: networking.families[0] === 6 ? '::' : '0.0.0.0',
-    // Those are the whole machine's.
-    conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },
+    // How many connections there may be is the whole machine's; how long they are kept, the node's own.
+    conntrack: { maxPerCore: 0, min: 0 },
   };
 }
 
