@@ -43,4 +43,16 @@ export const LEFT_OUT: readonly LeftOut[] = [
     specs: String.raw`\[Feature:SCTPConnectivity\]`,
     why: 'needs SCTP sockets, and kernels without CONFIG_IP_SCTP have none',
   },
+  {
+    specs: 'Forward PTR lookup',
+    why: 'asks for the name of a machine on the Internet first; there is no way out of the test network',
+  },
+  {
+    specs: 'Traffic Distribution should route traffic correctly between pods on multiple nodes',
+    why: 'takes six nodes in three zones; a local cluster has four minions at most',
+  },
+  {
+    specs: 'Traffic Distribution should route traffic to an endpoint on the same node or fall back to same zone',
+    why: 'takes six nodes in three zones; a local cluster has four minions at most',
+  },
 ];
