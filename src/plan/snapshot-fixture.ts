@@ -4,6 +4,7 @@ import type { Plan } from '../addr/plan.ts';
 import { unwrap } from '../lib/result.ts';
 import type { Exception, Host } from '../objects/host.ts';
 import type { Labels, Meta } from '../objects/meta.ts';
+import { NAMESPACE_NAME_LABEL } from '../objects/namespace.ts';
 import type { Namespace } from '../objects/namespace.ts';
 import type { Pod } from '../objects/pod.ts';
 import type { Tenant } from '../objects/tenant.ts';
@@ -102,7 +103,7 @@ export function snapshotOf(fixture: Fixture): Snapshot {
     namespaces: new Map(
       namespaces.map(([name, isolated]): [string, Namespace] => [
         name,
-        { meta: meta('', name), isolated, problems: [] },
+        { meta: meta('', name, new Map([[NAMESPACE_NAME_LABEL, name]])), isolated, problems: [] },
       ]),
     ),
     localPods: new Map(local.map((pod) => podOf(pod, addresses(pod))).map((pod) => [pod.meta.uid, pod])),

@@ -33,7 +33,7 @@ export interface CaseBlock {
   readonly policy: string;
   /** Where it stands in the policy: a JSON pointer. */
   readonly path: string;
-  readonly cidr: { readonly fromPod?: string };
+  readonly cidr: { readonly cidr: string; readonly fromPod?: string };
   readonly except?: readonly object[];
   /** The pods that it means. */
   readonly matches: readonly string[];

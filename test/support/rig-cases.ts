@@ -105,7 +105,7 @@ class CasePlayer {
     const own = structuredClone(policy);
     const { namespace, name } = policy.metadata;
     for (const block of blocks.toReversed()) {
-      if (block.policy !== `${namespace}/${name}` || block.cidr.fromPod === undefined) continue;
+      if (block.policy !== `${namespace}/${name}`) continue;
       const path = block.path.split('/').slice(1, -1);
       const list = path
         .slice(0, -1)
@@ -115,12 +115,16 @@ class CasePlayer {
     return own;
   }
 
-  #peersOf({ matches, except }: CaseBlock): readonly object[] {
+  #peersOf({ cidr: { cidr, fromPod }, matches, except }: CaseBlock): readonly object[] {
+    // Of no pod's: as it is, and what is as much in the other family.
+    if (fromPod === undefined) {
+      return [cidr, ...(cidr === '0.0.0.0/0' ? ['::/0'] : [])].map((each) => ({ ipBlock: { cidr: each } }));
+    }
     const of = (pods: readonly string[], family: 4 | 6): string[] =>
       pods.map((pod) => `${this.#pods.get(pod)?.address(family)}/${family === 4 ? 32 : 128}`);
     if (except === undefined) {
       const cidrs = [NOBODY, ...FAMILIES.flatMap((family) => of(matches, family))];
-      return cidrs.map((cidr) => ({ ipBlock: { cidr } }));
+      return cidrs.map((each) => ({ ipBlock: { cidr: each } }));
     }
     const others = [...this.#pods.keys()].filter((pod) => !matches.includes(pod));
     return FAMILIES.map((family) => ({
