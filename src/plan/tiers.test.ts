@@ -34,9 +34,12 @@ function planOf(policies: readonly Policy[], more: Partial<Fixture> = {}): Retur
   return plan(snapshotOf({ plans: IPV4, isolated, pods: [BACKEND], policies, ...more }));
 }
 
+function plain(text: string): string {
+  return text.replaceAll(/-[0-9a-f]{8}/g, '');
+}
+
 /** The rules of the chains for ingress, without the hashes in names. */
 function chainsOf({ ruleset }: ReturnType<typeof plan>): Readonly<Record<string, readonly string[]>> {
-  const plain = (text: string): string => text.replaceAll(/-[0-9a-f]{8}/g, '');
   const own = [...ruleset.chains].filter(([name]) => name.startsWith('in-'));
   return Object.fromEntries(own.map(([name, { rules }]) => [plain(name), rules.map(plain)]));
 }
@@ -78,9 +81,11 @@ test('plan watches all pods that a Deny by other labels might mean, and an Accep
   ]);
 });
 
+function deny(to: object): ReturnType<typeof plan> {
+  return planOf([cluster('p', { egress: [{ action: 'Deny', to: [to] }] })]);
+}
+
 test('plan puts a chain on the way to the host itself only where an egress rule may forbid it', () => {
-  const deny = (to: object): ReturnType<typeof plan> =>
-    planOf([cluster('p', { egress: [{ action: 'Deny', to: [to] }] })]);
   assert.ok(!deny(inNamespace('tenant-b', {})).ruleset.chains.has('input'));
   assert.ok(!deny({ nodes: { matchLabels: { rack: '2' } } }).ruleset.chains.has('input'));
   const { ruleset } = deny({ nodes: { matchLabels: { rack: '1' } } });
