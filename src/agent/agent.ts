@@ -113,6 +113,8 @@ class Agent {
   /** What the last run put in force. */
   #desired: Desired | undefined;
   #host = { hostId: 0, hostUid: '' };
+  /** Whether the pods that policy names as peers have been asked for; until then the kernel stays as it is. */
+  #peersKnown = false;
   #serving = false;
   #told: ReadonlySet<string> = new Set();
 
@@ -139,7 +141,7 @@ class Agent {
     const events = new EventRecorder({ ...options, component: 'romana-agent', host: node });
     this.#unenforced = new UnenforcedPolicies({ events, metrics: this.#metrics, clock, log });
     this.#reconciler = new Reconciler({
-      snapshot: () => this.#snapshot(),
+      snapshot: () => (this.#peersKnown ? this.#snapshot() : undefined),
       nft: this.#nft,
       routes: (desired) => this.#hostNetwork.apply(desired),
       revoke: (snapshot) =>
@@ -211,6 +213,7 @@ class Agent {
       await this.#observer.until(() => (this.#observer.missing === undefined ? true : undefined), signal);
       this.#book.reserve(this.#leases.addresses());
       await knowPeers({ snapshot: this.#snapshot(), observer: this.#observer, known: this.#known, signal });
+      this.#peersKnown = true;
       await this.#enforceFirst(signal);
       this.#network.restore();
       await sweepLinks({

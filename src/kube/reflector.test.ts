@@ -369,14 +369,13 @@ void test('Reflector of an optional kind that was served gives up what it holds 
 });
 
 void test('Reflector of an optional kind holds what was known before its start until the server insists', async (t) => {
-  const nothing = (): void => undefined;
   const copy: KeptCopy = {
     recall: () => [namespaceJson('a', '3')],
-    begin: nothing,
-    note: nothing,
-    complete: nothing,
-    put: nothing,
-    remove: nothing,
+    begin: () => undefined,
+    note: () => undefined,
+    complete: () => undefined,
+    put: () => undefined,
+    remove: () => undefined,
   };
   const answers = Array.from({ length: 7 }, () => ABSENT);
   const { server, reflector, until } = await run(t, answers, {}, { optional: true, copy });
