@@ -1,12 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { KubeClient } from '../../src/kube/client.ts';
+import { waitFor } from '../../src/lib/wait-for.ts';
 import { parseGoTestOutput } from './go-test-output.ts';
 import { inScratchFolder, lastLines, runToEnd, type Spec } from './upstream-spec.ts';
 
 const PROGRAM = 'network-policy-api-conformance.test';
 const API = 'admissionregistration.k8s.io/v1';
 const NAME = 'no-sctp-servers';
+/** How the names begin that containers have in their environment for each port on which they serve SCTP. */
+const SCTP_SERVER = 'SERVE_SCTP_PORT_';
 
 /** Why upstream's tests of ClusterNetworkPolicy do not run with the programs in a folder; false where they do. */
 export function noClusterPolicyTests(programs: string): string | false {
@@ -14,50 +18,80 @@ export function noClusterPolicyTests(programs: string): string | false {
   return `needs ${PROGRAM} in ${programs}/bin: sh scripts/kubernetes/build.sh ${programs} conformance`;
 }
 
-/**
- * Objects without which the tests' servers do not start where the kernel has no SCTP: each server pod has containers
- * that serve SCTP, and those end at once there. The API server leaves them out of the tests' StatefulSets.
- */
-export const WITHOUT_SCTP_SERVERS: readonly object[] = [
-  {
-    apiVersion: API,
-    kind: 'MutatingAdmissionPolicy',
-    metadata: { name: NAME },
-    spec: {
-      failurePolicy: 'Fail',
-      reinvocationPolicy: 'Never',
-      matchConstraints: {
-        resourceRules: [
-          { apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['statefulsets'] },
-        ],
-        namespaceSelector: { matchExpressions: [{ key: 'conformance-house', operator: 'Exists' }] },
-      },
-      mutations: [
-        {
-          patchType: 'JSONPatch',
-          jsonPatch: {
-            expression: `[JSONPatch{
-              op: "replace",
-              path: "/spec/template/spec/containers",
-              value: object.spec.template.spec.containers.filter(c,
-                !(has(c.env) && c.env.exists(e, e.name.startsWith("SERVE_SCTP_PORT_"))))
-            }]`,
-          },
-        },
+/** Which objects the API server changes: the containers that serve SCTP go from every StatefulSet. */
+const POLICY = {
+  apiVersion: API,
+  kind: 'MutatingAdmissionPolicy',
+  metadata: { name: NAME },
+  spec: {
+    failurePolicy: 'Fail',
+    reinvocationPolicy: 'Never',
+    matchConstraints: {
+      resourceRules: [
+        { apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['statefulsets'] },
       ],
     },
+    mutations: [
+      {
+        patchType: 'JSONPatch',
+        jsonPatch: {
+          expression: `[JSONPatch{
+            op: "replace",
+            path: "/spec/template/spec/containers",
+            value: object.spec.template.spec.containers.filter(c,
+              !(has(c.env) && c.env.exists(e, e.name.startsWith("${SCTP_SERVER}"))))
+          }]`,
+        },
+      },
+    ],
   },
-  {
-    apiVersion: API,
-    kind: 'MutatingAdmissionPolicyBinding',
-    metadata: { name: NAME },
-    spec: { policyName: NAME },
+};
+const BINDING = {
+  apiVersion: API,
+  kind: 'MutatingAdmissionPolicyBinding',
+  metadata: { name: NAME },
+  spec: { policyName: NAME },
+};
+/** One with a server of SCTP, which is only tried and never made. */
+const STATEFUL_SET = {
+  apiVersion: 'apps/v1',
+  kind: 'StatefulSet',
+  metadata: { name: 'tried' },
+  spec: {
+    selector: { matchLabels: { app: 'tried' } },
+    template: {
+      metadata: { labels: { app: 'tried' } },
+      spec: {
+        containers: [
+          { name: 'other', image: 'tools' },
+          { name: 'sctp', image: 'tools', env: [{ name: `${SCTP_SERVER}9003`, value: 'foo' }] },
+        ],
+      },
+    },
   },
-];
+};
+
+/**
+ * Lets the tests' servers start where the kernel has no SCTP: each server pod has containers that serve SCTP, and those
+ * end at once there. From now on the API server leaves them out.
+ */
+export async function leaveOutSctpServers(client: KubeClient): Promise<void> {
+  await client.raw('POST', `/apis/${API}/mutatingadmissionpolicies`, POLICY);
+  await client.raw('POST', `/apis/${API}/mutatingadmissionpolicybindings`, BINDING);
+  // A policy holds some time after it is made.
+  await waitFor(
+    'the admission policy to hold',
+    async () => {
+      const made = await client.raw('POST', '/apis/apps/v1/namespaces/default/statefulsets?dryRun=All', STATEFUL_SET);
+      return !JSON.stringify((made as { spec: unknown }).spec).includes(SCTP_SERVER);
+    },
+    { timeoutMs: 60_000, everyMs: 200 },
+  );
+}
 
 /**
  * Runs upstream's conformance tests of ClusterNetworkPolicy, standard and experimental features, without those of SCTP.
- * The cluster has `WITHOUT_SCTP_SERVERS` and the CustomResourceDefinition.
+ * The cluster has the CustomResourceDefinition; see also `leaveOutSctpServers`.
  *
  * @throws Error when the run as a whole came to nothing.
  */
