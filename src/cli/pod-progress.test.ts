@@ -84,6 +84,6 @@ test('createPod waits for the service account of a new namespace, and for nothin
   await createPod(client, { metadata: { name: 'p' } }, 'n', more);
   await client.get(PODS, 'p', 'n');
   refusals = 1;
-  client.fail = refuse('violates PodSecurity');
-  await assert.rejects(createPod(client, { metadata: { name: 'q' } }, 'n', more), /^Error: pod n\/q: violates PodSec/);
+  client.fail = refuse('pods "q" is forbidden: violates PodSecurity');
+  await assert.rejects(createPod(client, { metadata: { name: 'q' } }, 'n', more), /"q" is forbidden: violates PodSec/);
 });

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import { isStatus, type KubeClient } from '../kube/client.ts';
-import { asText, identityOf } from '../kube/json.ts';
+import { asText } from '../kube/json.ts';
 import { Field } from '../objects/field.ts';
 import { EVENTS, PODS } from '../objects/resources.ts';
 
@@ -81,8 +81,7 @@ export async function createPod(
       return await client.create(PODS, pod, namespace);
     } catch (error) {
       const early = isStatus(error, 403) && /service ?account/i.test(error.message);
-      if (!early || clock.now() >= end)
-        throw new Error(`pod ${namespace}/${identityOf(pod).name}: ${(error as Error).message}`, { cause: error });
+      if (!early || clock.now() >= end) throw error;
     }
     await clock.sleep(AGAIN_MS, signal);
   }

@@ -33,13 +33,16 @@ describe('what others on a host, and pods, can reach of the agent', () => {
       });
   }
 
-  test("its socket and its leases are root's alone; what container runtimes read, all may read", () => {
+  test("its socket, its leases and what it knows are root's alone; what container runtimes read, all may read", () => {
     const [lease] = readdirSync(host.path('/run/romana/leases'));
-    assert.deepEqual(files('/run/romana'), [
-      's600 0:0 /run/romana/agent.sock',
-      'd700 0:0 /run/romana/leases',
-      `-600 0:0 /run/romana/leases/${lease}`,
-    ]);
+    const found = files('/run/romana');
+    for (const file of found) assert.match(file, /^(?:[-s]600|d700) 0:0 /);
+    for (const name of ['agent.sock', `leases/${lease}`, 'known/pods.core', 'known/claim', 'sysctls.json']) {
+      assert.ok(
+        found.some((file) => file.endsWith(` /run/romana/${name}`)),
+        `no ${name} in ${found.join(', ')}`,
+      );
+    }
     assert.deepEqual(files('/etc/cni/net.d'), ['-644 0:0 /etc/cni/net.d/10-romana.conflist']);
     assert.deepEqual(
       files('/opt/cni/bin').filter((line) => line.includes('romana')),
