@@ -24,7 +24,7 @@ kubernetes_files() { # [PART]
   n=0
   for file in test/kubernetes/*.test.ts; do
     case $file in
-      */agent-pod.* | */traffic-iptables.* | */admission.* | */crds.* | *-contract.*) ;;
+      */agent-pod.* | */traffic-iptables.* | */admission.* | */crds.* | *-contract.* | *-conformance.*) ;;
       *) n=$((n + 1)) && [ -n "${1:-}" ] && [ $((n % 3)) != "$1" ] && continue ;;
     esac
     echo "$file"
