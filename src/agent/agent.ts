@@ -15,11 +15,10 @@ import { buildInfo } from '../lib/build-info.ts';
 import { type HealthOptions, startHealthServer } from '../lib/health-server.ts';
 import type { Log } from '../lib/log.ts';
 import { podFinished } from '../objects/pod.ts';
-import type { Desired } from '../plan/desired.ts';
 import { TABLE } from '../plan/ruleset-builder.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
-import { Acknowledgements } from './acknowledgements.ts';
 import { AddressBook } from './address-book.ts';
+import { Announcer } from './announcer.ts';
 import { conflistOf } from './cni-chain.ts';
 import { CniHandler } from './cni-handler.ts';
 import { type CniInstallation, installCni } from './cni-install.ts';
@@ -43,7 +42,6 @@ import { Reporter } from './reporter.ts';
 import { SelfRepair } from './self-repair.ts';
 import { sweepLinks } from './sweep-links.ts';
 import { UnenforcedPolicies } from './unenforced-policies.ts';
-import { type Use, useOf } from './use.ts';
 
 /** What an agent needs. It works in the network namespace that it runs in. */
 export interface AgentOptions {
@@ -102,21 +100,16 @@ class Agent {
   readonly #leases: LeaseStore;
   readonly #book: AddressBook;
   readonly #reconciler: Reconciler;
-  readonly #unenforced: UnenforcedPolicies;
+  readonly #announcer: Announcer;
   readonly #network: PodNetwork;
   readonly #server: CniServer;
   readonly #reporter: Reporter;
   readonly #checker: HostChecker;
   readonly #hostNetwork: HostNetwork;
   readonly #selfRepair: SelfRepair;
-  readonly #acknowledgements = new Acknowledgements();
-  /** What the last run put in force. */
-  #desired: Desired | undefined;
-  #host = { hostId: 0, hostUid: '' };
   /** Whether the pods that policy names as peers have been asked for; until then the kernel stays as it is. */
   #peersKnown = false;
   #serving = false;
-  #told: ReadonlySet<string> = new Set();
 
   constructor(options: AgentOptions) {
     this.#o = options;
@@ -130,8 +123,8 @@ class Agent {
       known: this.#known,
       metrics: this.#metrics.reflector,
       onChange: () => this.#reconciler.markDirty(),
-      onVersion: () => this.#reached(),
-      onList: () => this.#listed(),
+      onVersion: () => this.#announcer.reached(),
+      onList: () => this.#announcer.listed(),
     });
     buildInfo(this.#metrics.registry, options.version);
     if (options.traffic !== undefined) trafficMetrics(this.#metrics.registry, 'romana_agent', options.traffic);
@@ -139,7 +132,6 @@ class Agent {
     this.#book = new AddressBook(clock, (address, uid) => this.#isShown(address, uid));
     this.#hostNetwork = new HostNetwork({ rtnl: this.#rtnl, sysctls: hostSysctls, metrics: this.#metrics, log });
     const events = new EventRecorder({ ...options, component: 'romana-agent', host: node });
-    this.#unenforced = new UnenforcedPolicies({ events, metrics: this.#metrics, clock, log });
     this.#reconciler = new Reconciler({
       snapshot: () => (this.#peersKnown ? this.#snapshot() : undefined),
       nft: this.#nft,
@@ -147,7 +139,7 @@ class Agent {
       revoke: (snapshot) =>
         cutForbidden(snapshot, { conntrack: this.#conntrack, rtnl: this.#rtnl, metrics: this.#metrics, log }),
       onRepaired: (by) => events.record(tableRepaired(node, this.#observer.host?.meta.uid, by)),
-      onApplied: (snapshot, desired) => this.#applied(snapshot, desired),
+      onApplied: (snapshot, desired) => this.#announcer.applied(snapshot, desired),
       metrics: this.#metrics,
       clock,
       log,
@@ -169,15 +161,25 @@ class Agent {
       network,
       clock,
       log,
-      onGone: () => this.#report(),
+      onGone: () => this.#announcer.report(),
     });
     this.#reporter = new Reporter({ client, node, clock, log });
     this.#checker = new HostChecker({
       rtnl: this.#rtnl,
       cluster: () => ({ node, hosts: this.#observer.hosts.store.values(), plans: network().plans }),
       configurationDirectory: options.installation.configurationDirectory,
-      onChange: () => this.#report(),
+      onChange: () => this.#announcer.report(),
       clock,
+      log,
+    });
+    this.#announcer = new Announcer({
+      observer: this.#observer,
+      caughtUp: () => this.#reconciler.enforcing && this.#reconciler.idle,
+      leases: this.#leases,
+      checker: this.#checker,
+      unenforced: new UnenforcedPolicies({ events, metrics: this.#metrics, clock, log }),
+      reporter: this.#reporter,
+      metrics: this.#metrics,
       log,
     });
     this.#server = this.#cniServer();
@@ -200,10 +202,7 @@ class Agent {
     const health = await startHealthServer({
       ...this.#o.health,
       metrics: () => {
-        this.#noteVersion();
-        this.#measureUse();
-        for (const [{ plural }, n] of this.#observer.unreadable())
-          this.#metrics.unreadable.set({ resource: plural }, n);
+        this.#announcer.measure();
         return this.#metrics.registry.metrics();
       },
       notReady: () => (this.#serving ? undefined : (this.#observer.missing ?? 'is starting')),
@@ -317,75 +316,6 @@ class Agent {
     const { network } = this.#observer;
     if (network === undefined) throw new Error("the cluster's Network object `default` is gone");
     return { plans: network.plans, mtu: network.mtu === 0 ? this.#hostNetwork.underlay.mtu : network.mtu };
-  }
-
-  #applied(snapshot: Snapshot, desired: Desired): void {
-    const host = snapshot.hosts.get(snapshot.node);
-    if (host !== undefined) this.#host = { hostId: host.id, hostUid: host.meta.uid };
-    this.#observer.watchPeers(desired.peerWatches);
-    this.#warn(desired.warnings);
-    this.#unenforced.update(desired.unenforced);
-    this.#metrics.peerWatches.set(desired.peerWatches.length);
-    this.#desired = desired;
-    this.#report(this.#observer.version);
-  }
-
-  /** Tells the cluster how this host is now, with all in force that is known up to version `inForce`. */
-  #report(inForce: number | undefined = this.#inForce): void {
-    if (this.#desired === undefined) return;
-    const { announcement, hosts, tenants } = this.#observer;
-    if (this.#acknowledgements.startAnew(announcement)) return this.#observer.relist();
-    const acknowledged = this.#acknowledgements.update(announcement, inForce, {
-      hosts: hosts.store.values(),
-      tenants: tenants.store.values(),
-    });
-    const { exceptions } = this.#desired;
-    const conditions = [...this.#checker.conditions, this.#unenforced.condition];
-    this.#reporter.update({ exceptions, use: () => this.#use(), ...this.#host, acknowledged, conditions });
-  }
-
-  /** What is known is known for a later version now, which may be late enough to acknowledge. */
-  #reached(): void {
-    if (this.#acknowledgements.pending) this.#report();
-  }
-
-  /** What was listed afresh may be older than what was written and acknowledged. */
-  #listed(): void {
-    this.#acknowledgements.forget();
-    this.#reporter.forget();
-    this.#report();
-  }
-
-  /** The version up to which everything is seen and in the kernel; undefined while something is on its way. */
-  get #inForce(): number | undefined {
-    return this.#reconciler.enforcing && this.#reconciler.idle ? this.#observer.version : undefined;
-  }
-
-  /** What all leases use, also those that are on their way out. */
-  #use(): Use {
-    return useOf(this.#observer.network?.plans ?? [], this.#leases.addresses());
-  }
-
-  #measureUse(): void {
-    const { use } = this.#use();
-    this.#metrics.endpoints.set({ kind: 'segment' }, use.endpoints);
-    this.#metrics.endpoints.set({ kind: 'pool' }, use.pool);
-  }
-
-  /** Tells what works less well than it should, once for as long as it lasts. */
-  #warn(warnings: Desired['warnings']): void {
-    const told = new Set(warnings.map(({ object, message }) => `${object}: ${message}`));
-    for (const { reason, object, message } of warnings) {
-      if (!this.#told.has(`${object}: ${message}`)) this.#o.log.warn({ reason, object }, message);
-    }
-    this.#told = told;
-    this.#metrics.warnings.set(told.size);
-  }
-
-  /** Notes up to which version everything is in force, here and, as far as it depends on us, on other hosts. */
-  #noteVersion(): void {
-    const version = this.#inForce;
-    if (version !== undefined && this.#reporter.idle) this.#metrics.appliedVersion.set(version);
   }
 
   /** Whether the API shows `address` for another pod of this node, which may still be meant by it. */
