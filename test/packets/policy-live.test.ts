@@ -34,6 +34,33 @@ void describe('policy on running pods', () => {
     return (await Promise.all(outcomes)).map((both) => both.join(' '));
   }
 
+  void test('R8: a pod that is to end is subject and peer of policies until its sandbox is gone', async () => {
+    const [backend, near, far] = await makeTenant('r8');
+    const clients = [near, far];
+    await Promise.all([backend.label({ app: 'db' }), ...clients.map((pod) => pod.label({ app: 'web' }))]);
+    await rig.policy('r8', 'by-bits', opens(80));
+    // Who is meant by this one, and whom it selects, agents know by the pods' objects alone.
+    await rig.policy('r8', 'by-label', {
+      podSelector: { app: 'db' },
+      allowIncoming: { toPorts: [{ port: 81, protocol: 'TCP' }], from: [{ pods: { app: 'web' } }] },
+    });
+    await rig.settled();
+    assert.deepEqual(await ports(backend, near, far), ['open open', 'open open']);
+    const connections = await Promise.all(clients.map((pod) => pod.probe.open(backend.address(4), 81)));
+
+    await Promise.all([backend, near, far].map((pod) => pod.terminate()));
+    await rig.settled();
+    assert.deepEqual(await ports(backend, near, far), ['open open', 'open open']);
+    assert.deepEqual(await ports(near, backend, far), ['dropped dropped', 'dropped dropped']);
+    for (const connection of connections) assert.ok(await connection.exchange());
+
+    // Deleted by force, they run on without any object: of those of other hosts only the bits say who they are.
+    await Promise.all([backend, near, far].map((pod) => pod.forget()));
+    await rig.settled();
+    assert.deepEqual(await ports(backend, near, far), ['open open', 'open dropped']);
+    assert.deepEqual(await ports(near, backend, far), ['dropped dropped', 'dropped dropped']);
+  });
+
   void test('R24: denied is dropped: neither RST nor ICMP come back, whether somebody listens or not', async () => {
     const [backend, near, far] = await makeTenant('r24');
     await rig.policy('r24', 'pol1', opens(80));

@@ -55,6 +55,8 @@ export interface PodSpec {
 const TRY_AGAIN = 11;
 /** How long the runtime keeps trying, in milliseconds. */
 const PATIENCE_MS = 40_000;
+/** What a pod that is told to end is given for it, in seconds: longer than any test. */
+const GRACE_S = 3_600;
 
 let containers = 0;
 
@@ -198,6 +200,11 @@ export class RigPod {
   async leave({ patience = false } = {}): Promise<void> {
     const answer = await this.#call('DEL', patience);
     if (answer.status !== 0) throw new Error(`DEL of ${this.namespace}/${this.name}: ${JSON.stringify(answer.json)}`);
+  }
+
+  /** Has the object marked as one that is to go, as `kubectl delete` does; it goes when its kubelet is done, by `del`. */
+  async terminate(): Promise<void> {
+    await this.#client.delete(PODS, this.name, { namespace: this.namespace, gracePeriodSeconds: GRACE_S });
   }
 
   /** Deletes the object at once, whether it runs or not. */
