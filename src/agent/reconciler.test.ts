@@ -211,7 +211,7 @@ void test('R14: Reconciler closes what the kernel refuses for its own pods alone
   await reconciler.commit();
   const portsOf = (name: string): string =>
     nft.list('romana').split(`comment "tenant-a/${name}`)[1]?.split('}')[0] ?? '';
-  assert.match(portsOf('bad'), /^"\n\t\tdrop\n\t$/, 'nothing is open');
+  assert.match(portsOf('bad'), /^"\n\t\tgoto denied-ingress\n\t$/, 'nothing is open');
   assert.match(portsOf('good0'), /@in-\w+-ports return/);
   const refused = seen.at(-1)?.unenforced ?? [];
   assert.deepEqual(

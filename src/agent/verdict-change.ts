@@ -1,7 +1,7 @@
 import type { NftSet, Ruleset } from '../nft/ruleset.ts';
 
-/** Sets that only say which addresses are ours: they come and go with pods and turn no verdict of others. */
-const MEMBERSHIP = /^(endpoints4|endpoints6|self)$/;
+/** Sets that only say which addresses and interfaces are ours: they come and go with pods and turn no verdict of others. */
+const MEMBERSHIP = /^(endpoints4|endpoints6|self|(accepted|denied)-(egress|ingress))$/;
 /** Maps from the address of a local pod to its chain. */
 const DISPATCH = /^(ingress|egress|host)[46]$/;
 

@@ -106,11 +106,13 @@ function isChainHead(statement: string): boolean {
 
 function parseSet(kind: NftSet['kind'], statements: readonly string[]): NftSet {
   const comment = commentIn(statements);
+  const each = statements.find((statement) => /^(?:counter|limit)\b/.test(statement));
   return {
     kind,
     type: after('type ', statements) ?? '',
     flags: after('flags ', statements)?.split(',') ?? [],
     autoMerge: statements.includes('auto-merge'),
+    ...(each === undefined ? {} : { each }),
     ...(comment === undefined ? {} : { comment }),
     elements: new Map(),
   };

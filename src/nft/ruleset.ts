@@ -5,6 +5,8 @@ export interface NftSet {
   readonly type: string;
   readonly flags: readonly string[];
   readonly autoMerge: boolean;
+  /** What each element does when a rule finds it, beside being found: `counter`, `limit rate 2/second`, in this order. */
+  readonly each?: string;
   /** At most 128 characters, none of them a quote (nft cannot escape one). */
   readonly comment?: string;
   /** The text of each key, and what a map gives for it ('' in a set). */
@@ -73,6 +75,7 @@ export function sameDeclaration(a: NftSet, b: NftSet): boolean {
     a.kind === b.kind &&
     a.type === b.type &&
     a.autoMerge === b.autoMerge &&
+    a.each === b.each &&
     a.comment === b.comment &&
     a.flags.join() === b.flags.join()
   );

@@ -48,6 +48,7 @@ export function setStatements(set: NftSet): string[] {
     `type ${set.type}`,
     ...(set.flags.length > 0 ? [`flags ${set.flags.join(',')}`] : []),
     ...(set.autoMerge ? ['auto-merge'] : []),
+    ...(set.each === undefined ? [] : [set.each]),
     ...commentStatement(set.comment),
   ];
 }

@@ -13,6 +13,7 @@ import { portNames } from './ports.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Chosen, Standing } from './subjects.ts';
+import { deny } from './tally.ts';
 import type { Tenancy } from './tenancy.ts';
 import { addTierChain, namesOf, podMatcher } from './tier-chain.ts';
 import type { PodPorts, TierMatcher } from './tier-chain.ts';
@@ -79,7 +80,9 @@ export class ChainCompiler {
     const matcher = podMatcher(this.#conditions, ports);
     const prefix = PREFIX[direction];
     const { admin, baseline, isolated } = standing;
-    const last = isolated ? 'drop' : this.#tier(`${prefix}-baseline`, direction, baseline, ALLOW, matcher, ports);
+    const last = isolated
+      ? deny(direction)
+      : this.#tier(`${prefix}-baseline`, direction, baseline, ALLOW, matcher, ports);
     const middle = this.#middle(direction, standing, last, ports);
     return jumpTo(this.#tier(`${prefix}-admin`, direction, admin, middle, matcher, ports));
   }
@@ -109,7 +112,7 @@ export class ChainCompiler {
     const prefix = PREFIX[direction];
     const { builder, names, plans } = this.#context;
     const keys = policies.map(({ source, ref }) => `${source} ${ref.namespace}/${ref.name}`).sort();
-    const then = end === 'drop' ? '' : ` then ${end}`;
+    const then = end === deny(direction) ? '' : ` then ${end}`;
     const key = `${direction} ${keys.join()}${portsText(policies, direction, ports)}${then}`;
     const name = policies.length === 0 ? `${prefix}-isolated` : names.name(prefix, key);
     if (builder.hasChain(name)) return `goto ${name}`;

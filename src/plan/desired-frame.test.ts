@@ -116,6 +116,9 @@ chain forward {
 	iifname . oifname @self accept
 	ip saddr vmap @egress4
 	ip daddr vmap @ingress4
+	ct status confirmed accept
+	iifname @accepted-egress
+	oifname @accepted-ingress
 }
 
 chain raw {

@@ -61,7 +61,7 @@ test('plan drops what goes to an isolated pod without a policy', () => {
 
 chain in-isolated {
 	comment "isolated, and no policy allows anything"
-	drop
+	goto denied-ingress
 }
 `,
   );
@@ -83,13 +83,13 @@ set in-6ff84a6a-segment6 {
 
 chain in-6ff84a6a {
 	comment "tenant-a/pol1"
-	ip saddr & 255.255.0.0 != @hosts4 drop
-	ip saddr @exceptions4 drop
+	ip saddr & 255.255.0.0 != @hosts4 goto denied-ingress
+	ip saddr @exceptions4 goto denied-ingress
 	ip saddr & 255.0.255.0 . meta l4proto . th dport @in-6ff84a6a-segment4 return
-	ip6 saddr & ffff:ffff:ffff:ffff:ffff:: != @hosts6 drop
-	ip6 saddr @exceptions6 drop
+	ip6 saddr & ffff:ffff:ffff:ffff:ffff:: != @hosts6 goto denied-ingress
+	ip6 saddr @exceptions6 goto denied-ingress
 	ip6 saddr & ffff:ffff:ffff:ffff:0:ffff:ffff:0 . meta l4proto . th dport @in-6ff84a6a-segment6 return
-	drop
+	goto denied-ingress
 }
 `,
   );
@@ -153,10 +153,10 @@ set in-6ff84a6a-segment4 {
 chain in-6ff84a6a {
 	comment "tenant-a/pol1"
 	ip saddr . meta l4proto . th dport @in-6ff84a6a-address4 return
-	ip saddr & 255.255.0.0 != @hosts4 drop
-	ip saddr @exceptions4 drop
+	ip saddr & 255.255.0.0 != @hosts4 goto denied-ingress
+	ip saddr @exceptions4 goto denied-ingress
 	ip saddr & 255.0.255.0 . meta l4proto . th dport @in-6ff84a6a-segment4 return
-	drop
+	goto denied-ingress
 }
 `,
   );
@@ -193,7 +193,7 @@ test('plan names pods of a pooled namespace by address, from a watch on that nam
 chain in-6ff84a6a {
 	comment "tenant-a/pol1"
 	ip saddr @peers-5c61f224-4 meta l4proto . th dport { tcp . 80 } return
-	drop
+	goto denied-ingress
 }
 `,
   );
@@ -219,13 +219,13 @@ test('plan matches peers by other labels through one set that all chains share',
 chain in-3d6bb718 {
 	comment "tenant-a/one"
 	ip saddr @peers-a2435694-4 return
-	drop
+	goto denied-ingress
 }
 
 chain in-55d9a75e {
 	comment "tenant-a/two"
 	ip saddr @peers-a2435694-4 return
-	drop
+	goto denied-ingress
 }
 `,
   );
@@ -283,7 +283,7 @@ test('plan compiles a peer whose ids are not known yet to nothing', () => {
     pods: [BACKEND],
     policies: [pol1('tenant-a')],
   });
-  assert.deepEqual(late.ruleset.chains.get('in-6ff84a6a')?.rules, ['drop']);
+  assert.deepEqual(late.ruleset.chains.get('in-6ff84a6a')?.rules, ['goto denied-ingress']);
 });
 
 test('plan isolates the pods of a namespace that it does not know', () => {

@@ -13,6 +13,7 @@ import type { RulesetBuilder } from './ruleset-builder.ts';
 import { INTERFACE_PREFIX } from './spoof.ts';
 import { Subjects } from './subjects.ts';
 import type { Standing } from './subjects.ts';
+import { acceptedRules, addTallies } from './tally.ts';
 
 const DIRECTIONS = ['egress', 'ingress'] as const;
 
@@ -65,6 +66,7 @@ export function addForward(
       rules: errorRules(family),
     });
   }
+  addTallies(builder, input.snapshot);
   builder.chain('forward', {
     hook: { type: 'filter', hook: 'forward', priority: 'filter' },
     comment: 'policy, for the first packet of each connection',
@@ -99,6 +101,7 @@ function forwardRules(families: readonly Family[]): string[] {
     'iifname . oifname @self accept',
     ...families.map((f) => `${WORDS[f].ip} saddr vmap @egress${f}`),
     ...families.map((f) => `${WORDS[f].ip} daddr vmap @ingress${f}`),
+    ...acceptedRules(),
   ];
 }
 

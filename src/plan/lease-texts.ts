@@ -6,6 +6,8 @@ import type { Lease } from './snapshot.ts';
 
 /** What a lease comes to in every plan, whatever else there is. */
 export interface LeaseTexts {
+  /** Its interface, as an element. */
+  readonly name: string;
   /** Its interface twice, as an element. */
   readonly self: string;
   readonly endpoints: readonly {
@@ -31,7 +33,7 @@ export function leaseTexts(lease: Lease): LeaseTexts {
     const route: DesiredRoute = { kind: 'unicast', dst: `${address}/${familyBits(family)}` as Cidr, dev, mac };
     return { address, family, element: `${name} . ${address}`, route };
   });
-  const texts = { self: `${name} . ${name}`, endpoints };
+  const texts = { name, self: `${name} . ${name}`, endpoints };
   made.set(lease, texts);
   return texts;
 }

@@ -23,7 +23,7 @@ export interface PolicyChain {
   readonly name: string;
   readonly comment: string;
   readonly direction: Direction;
-  /** What becomes of a packet that none of the policies allows: `drop`, or `goto` and the chain that asks on. */
+  /** What becomes of a packet that none of the policies allows: `goto` and the chain that denies, or the one that asks on. */
   readonly end: string;
 }
 

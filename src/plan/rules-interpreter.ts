@@ -32,6 +32,8 @@ export function inputVerdict(ruleset: Ruleset, packet: FirstPacket): Verdict {
 function runChain(ruleset: Ruleset, name: string, packet: FirstPacket): Verdict | undefined {
   for (const written of ruleset.chains.get(name)?.rules ?? fail(`no chain ${name}`)) {
     const rule = written.replace(/ comment "[^"]*"$/, '');
+    // Counts, and perhaps tells.
+    if (TALLY.test(rule)) continue;
     const map = /^(.*) vmap @(\S+)$/.exec(rule);
     if (map !== null) {
       const set = ruleset.sets.get(map[2] ?? '') ?? fail(rule);
@@ -50,9 +52,11 @@ function runChain(ruleset: Ruleset, name: string, packet: FirstPacket): Verdict 
   return undefined;
 }
 
+/** A rule without a verdict. */
+const TALLY = /^[io]ifname @[\w-]+(?: limit .* log .*)?$/;
 const FIELD = /(?:iifname|oifname|ip6? [sd]addr(?: & \S+)?|meta l4proto|th dport(?: & 0x\w+)?)/.source;
 const CONDITION = new RegExp(
-  `^(${FIELD}(?: \\. ${FIELD})*) (!= |== )?(@[\\w.-]+|\\{ [^}]* \\}|"[^"]*"|[\\w.-]+)|^(ct (?:mark|state) .*|tcp flags .*|icmp(?:v6)? type .*)$`,
+  `^(${FIELD}(?: \\. ${FIELD})*) (!= |== )?(@[\\w.-]+|\\{ [^}]* \\}|"[^"]*"|[\\w.-]+)|^(ct (?:mark|state|status) .*|tcp flags .*|icmp(?:v6)? type .*)$`,
 );
 
 function conditionsHold(ruleset: Ruleset, text: string, packet: FirstPacket): boolean {

@@ -29,7 +29,7 @@ export class RulesetBuilder {
     name: string,
     type: string,
     elements: Iterable<string>,
-    more: { interval?: boolean; comment?: string } = {},
+    more: { interval?: boolean; each?: string; comment?: string } = {},
   ): string {
     const keys = new Map<string, string>();
     for (const element of elements) keys.set(element, '');
@@ -38,6 +38,7 @@ export class RulesetBuilder {
       type,
       flags: more.interval === true ? ['interval'] : [],
       autoMerge: false,
+      ...(more.each === undefined ? {} : { each: more.each }),
       ...(more.comment === undefined ? {} : { comment: commentText(more.comment) }),
       elements: keys,
     });

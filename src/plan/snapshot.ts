@@ -57,4 +57,6 @@ export interface Snapshot {
   readonly leases: readonly Lease[];
   /** Interfaces by which other hosts are reached. */
   readonly uplinks: readonly string[];
+  /** The NFLOG group by which denied packets are told of; undefined while nobody listens. */
+  readonly nflogGroup?: number | undefined;
 }

@@ -8,6 +8,7 @@ import type { PortNames, PortSet } from './ports.ts';
 import { commentText } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import type { Chosen } from './subjects.ts';
+import { deny } from './tally.ts';
 
 /** The cluster policies of one tier that select a pod, as they are asked: one rule after the other. */
 export interface TierChain {
@@ -26,7 +27,7 @@ export interface TierMatcher {
 }
 
 /**
- * Declares the chain of a tier: `return` allows, `drop` denies, and what is passed goes on to what follows.
+ * Declares the chain of a tier: `return` allows, `goto denied-...` denies, and what is passed goes on to what follows.
  *
  * What is not known is closed, as `evaluate` has it: an Accept matches only for certain; a Deny already if it may match;
  * what a Pass may match is led to a twin of the chain in which nothing is accepted any more.
@@ -67,7 +68,7 @@ function tierRules(
       };
       // What matches everything leaves nothing to the rules behind it.
       if (rule.action === 'Deny') {
-        if (say('possible', 'drop')) return { rules, perhapsPassed };
+        if (say('possible', deny(direction))) return { rules, perhapsPassed };
         continue;
       }
       if (certain && say('certain', rule.action === 'Accept' && !closed ? 'return' : next)) {

@@ -59,14 +59,14 @@ test('plan asks the rules of the Admin tier in their order, then the policies in
   assert.deepEqual(chainsOf(desired), {
     'in-admin': [
       `${bits} ip saddr & 255.0.255.0 == @peers-segments-4 meta l4proto . th dport { tcp . 80 } return comment "ClusterNetworkPolicy admin spec.ingress[0] web"`,
-      `${bits} ip saddr & 255.0.240.0 == @peers-tenants-4 drop comment "ClusterNetworkPolicy admin spec.ingress[1]"`,
-      `${hosts} ip saddr & 255.0.240.0 != @tenants4 ip saddr != @singles4 drop comment "ClusterNetworkPolicy admin spec.ingress[1]"`,
+      `${bits} ip saddr & 255.0.240.0 == @peers-tenants-4 goto denied-ingress comment "ClusterNetworkPolicy admin spec.ingress[1]"`,
+      `${hosts} ip saddr & 255.0.240.0 != @tenants4 ip saddr != @singles4 goto denied-ingress comment "ClusterNetworkPolicy admin spec.ingress[1]"`,
       'goto in',
     ],
     in: ['meta l4proto . th dport @in-ports return', 'goto in-baseline'],
     'in-baseline': [
-      `${bits} ip saddr & 255.0.240.0 == @peers-tenants-4 drop comment "ClusterNetworkPolicy base spec.ingress[0]"`,
-      `${hosts} ip saddr & 255.0.240.0 != @tenants4 ip saddr != @singles4 drop comment "ClusterNetworkPolicy base spec.ingress[0]"`,
+      `${bits} ip saddr & 255.0.240.0 == @peers-tenants-4 goto denied-ingress comment "ClusterNetworkPolicy base spec.ingress[0]"`,
+      `${hosts} ip saddr & 255.0.240.0 != @tenants4 ip saddr != @singles4 goto denied-ingress comment "ClusterNetworkPolicy base spec.ingress[0]"`,
     ],
   });
 });
