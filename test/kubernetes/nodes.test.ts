@@ -225,7 +225,7 @@ suite('nodes of a real Kubernetes come and go', { skip: NO_KUBERNETES }, () => {
 });
 
 /** All that a node's kernel knows of other hosts and their pods. */
-const EVERYTHING = 'ip route show proto 82; ip -6 route show proto 82; nft list table inet romana';
+const EVERYTHING = 'ip route show proto 82; ip -6 route show proto 82; nft -s list table inet romana';
 
 function addressesIn(text: string): readonly Address[] {
   return [...text.matchAll(/[0-9a-f.:]+/g)].flatMap(([word]) => {

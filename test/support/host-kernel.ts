@@ -118,12 +118,16 @@ function routeText(kind: string, dst: string, by: string): string {
   return `${kind} ${dst} ${by}`.trimEnd();
 }
 
-/** Sets and chains as nft lists them, with the elements in order: of sets without intervals the kernel's says nothing. */
+/** Sets and chains as nft lists them, less what was counted, and with the elements in order: of sets without intervals the kernel's says nothing. */
 function blocksOf(table: string): string[] {
-  const sorted = table.replaceAll(/(elements = |dport |l4proto )\{([^}]*)\}/g, (_, of: string, elements: string) => {
-    const each = elements.split(',').map((element) => element.trim());
-    return `${of}{ ${each.sort().join(', ')} }`;
-  });
+  const uncounted = table.replaceAll(/ packets \d+ bytes \d+/g, '');
+  const sorted = uncounted.replaceAll(
+    /(elements = |dport |l4proto )\{([^}]*)\}/g,
+    (_, of: string, elements: string) => {
+      const each = elements.split(',').map((element) => element.trim());
+      return `${of}{ ${each.sort().join(', ')} }`;
+    },
+  );
   return sorted.split('\n\n').map((block) => block.replace(/^table inet romana \{\n/, '').replace(/\n\}\n*$/, ''));
 }
 

@@ -231,7 +231,7 @@ export class RigHost {
       ...['-4', '-6'].map((family) => run('ip', family, 'route', 'show', 'table', 'all', 'proto', '82')),
       run('ip', 'neighbour', 'show', 'nud', 'permanent'),
       // In the order of their making, which says nothing; the table's own braces are with the first and the last.
-      ...run('nft', 'list', 'table', 'inet', 'romana')
+      ...run('nft', '-s', 'list', 'table', 'inet', 'romana')
         .trim()
         .slice('table inet romana {\n'.length, -2)
         .split('\n\n')
