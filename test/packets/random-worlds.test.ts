@@ -1,11 +1,5 @@
 import { test } from 'node:test';
 import { playRandomWorlds } from '../support/rig-worlds.ts';
 
-/** Of each of the two. */
-const STEPS = 60;
-
-void test('packets are what evaluate says, after random sequences of pods, labels, policies and isolation', (t) =>
-  playRandomWorlds(t, { steps: STEPS, faults: false }));
-
-void test('packets are what evaluate says where namespaces and segments share the pool', (t) =>
-  playRandomWorlds(t, { steps: STEPS, faults: false, plans: ['10.0.0.0/22:4,2,1,3', 'fd00:10::/118:4,2,1,3'] }));
+void test('packets are what evaluate says, in random worlds of all kinds of policies, and after edits', (t) =>
+  playRandomWorlds(t, { runs: 30 }));

@@ -95,6 +95,11 @@ export class RigHost {
     return new RigHost(name, ns, addresses, node, probe);
   }
 
+  /** Its address of a family. */
+  address(family: 4 | 6): string {
+    return this.addresses[family === 4 ? 0 : 1];
+  }
+
   /** The file system as the host has it, e.g. `path('/run/romana/leases')`. */
   path(inside: string): string {
     return join(`/proc/${this.#node.pid}/root`, inside);

@@ -1,11 +1,18 @@
 import type { Probe, Reach } from './probe.ts';
-import { CONTROL_PORT, type RigHost } from './rig-host.ts';
+import { CONTROL_PORT } from './rig-host.ts';
 import { RigPod } from './rig-pod.ts';
+
+/** Who echoes on CONTROL_PORT: a pod, a host, or what is outside. */
+export interface Receiver {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  address(family: 4 | 6): string;
+}
 
 /** One packet that is to be sent. */
 export interface Attempt {
   readonly from: { readonly probe: Probe };
-  readonly to: RigPod;
+  readonly to: Receiver;
   readonly protocol: 'tcp' | 'udp';
   readonly port: number;
   readonly family: 4 | 6;
@@ -45,9 +52,12 @@ export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
     const reach = await from.probe[protocol](service ?? to.address(family), port, options);
     return reach === 'timeout' ? 'dropped' : reach;
   });
-  await passControls(attempts);
-  await passControls(attempts, 'back');
-  await Promise.all([...new Set(attempts.map(({ from }) => from.probe))].map((probe) => probe.giveUp(group)));
+  try {
+    await passControls(attempts);
+    await passControls(attempts, 'back');
+  } finally {
+    await Promise.all([...new Set(attempts.map(({ from }) => from.probe))].map((probe) => probe.giveUp(group)));
+  }
   return Promise.all(outcomes);
 }
 
@@ -60,16 +70,17 @@ export async function passControls(
   attempts: readonly Pick<Attempt, 'from' | 'to'>[],
   way: 'there' | 'back' = 'there',
 ): Promise<void> {
-  const between = new Map<string, { probe: Probe; host: RigHost }>();
+  const between = new Map<string, { probe: Probe; next: Receiver }>();
   const senders = new Set<RigPod>();
   for (const { from, to } of attempts) {
     if (from instanceof RigPod) senders.add(from);
     const { probe } = from instanceof RigPod ? from.host : from;
-    between.set(`${ids.of(probe)} ${to.host.name}`, { probe, host: to.host });
+    const next = to instanceof RigPod ? to.host : to;
+    between.set(`${ids.of(probe)} ${next.name}`, { probe, next });
   }
-  const receivers = new Set(attempts.map(({ to }) => to));
+  const receivers = new Set(attempts.flatMap(({ to }) => (to instanceof RigPod ? [to] : [])));
   const askHosts = async (): Promise<void> => {
-    await Promise.all(Array.from(between.values(), ({ probe, host }) => control(probe, host.addresses)));
+    await Promise.all(Array.from(between.values(), ({ probe, next }) => control(probe, next.addresses)));
   };
   const legs = [() => askPods(senders), askHosts, () => askPods(receivers)];
   for (const leg of way === 'there' ? legs : legs.toReversed()) await leg();

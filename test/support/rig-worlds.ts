@@ -1,259 +1,219 @@
-import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
-import { systemClock } from '../../src/lib/clock.ts';
+import { ALPHA_ISOLATION, BETA_ISOLATION } from '../../src/objects/namespace.ts';
+import { NAMESPACES, NODES, PODS } from '../../src/objects/resources.ts';
+import { namedPorts, TENANTS, type Tenant } from './random-policies.ts';
+import {
+  edited,
+  inSegment,
+  type NamespaceState,
+  type PodState,
+  POLICIES,
+  type RandomWorld,
+  type WorldState,
+  worlds,
+} from './random-worlds.ts';
 import { Rig } from './rig.ts';
-import { histories, isFault, type Step, TENANTS } from './rig-histories.ts';
-import type { RigHost } from './rig-host.ts';
-import { RigInspector } from './rig-inspector.ts';
 import { RigPackets } from './rig-packets.ts';
 import type { RigPod } from './rig-pod.ts';
 import { RigPolicies } from './rig-policies.ts';
 
-/** Objects of pods that have ended, at most. */
-const MAX_FINISHED = 2;
-/** The runtime tries again while there is no agent. */
-const PATIENCE = { patience: true } as const;
+/** Addresses for few tenants and segments, so that some of both have bits and the others share the pool. */
+const PLANS = ['10.0.0.0/16:4,2,2,8', 'fd00:10::/64:16,2,2,44'];
+/** For making a world that fails smaller, in milliseconds. */
+const SHRINK_MS = 60_000;
+const NOBODIES = ['on-host', 'finished'] as const;
 
-/**
- * Plays histories on a rig: after each batch what passes has to be what `evaluate` says, and the hosts hold exactly
- * what a fresh plan says, nothing more.
- */
-class RigWorlds {
+/** A pod that is there, with the state that it was made for. */
+interface Placed {
+  readonly pod: RigPod;
+  readonly made: Pick<PodState, 'namespace' | 'segment'>;
+}
+
+/** Makes a rig into one world after the other and sends packets in each. */
+class WorldPlayer {
   readonly #rig: Rig;
-  readonly #inspector: RigInspector;
-  readonly #pods = new Map<number, RigPod>();
-  /** Objects of pods that have ended by themselves. */
-  #finished: RigPod[] = [];
-  /** Sandboxes of pods whose objects are gone already. */
-  #forced: RigPod[] = [];
-  #policies = new Set<string>();
-  /** Those of Kubernetes' kinds. */
-  readonly #others: RigPolicies;
-  #names = 0;
   readonly #packets: RigPackets;
-  /** What was done, for the test's diagnostics. */
-  readonly counts = { steps: 0, faults: 0, batches: 0 };
-  /** What comes back in the background, by host. */
-  readonly #recovering = new Map<RigHost, Promise<void>>();
+  readonly #policies: RigPolicies;
+  readonly #pods = new Map<number, Placed>();
+  /** What was last put, by policy. */
+  readonly #specs: (object | undefined)[] = [];
+  readonly #namespaces = new Map<Tenant, NamespaceState>();
+  readonly #zones: (string | undefined)[] = [];
+  readonly #nobodies: { readonly labels: object; readonly addresses: readonly string[] }[] = [];
+  #names = 0;
 
-  private constructor(rig: Rig, inspector: RigInspector) {
+  private constructor(rig: Rig, packets: RigPackets) {
     this.#rig = rig;
-    this.#inspector = inspector;
-    this.#packets = new RigPackets(rig);
-    this.#others = new RigPolicies(rig);
+    this.#packets = packets;
+    this.#policies = new RigPolicies(rig);
   }
 
-  static async start(rig: Rig, inspector: RigInspector): Promise<RigWorlds> {
+  static async start(rig: Rig): Promise<WorldPlayer> {
     for (const name of TENANTS) await rig.namespace(name);
-    return new RigWorlds(rig, inspector);
+    return new WorldPlayer(rig, await RigPackets.start(rig));
   }
 
-  /** What was sent, for the test's diagnostics. */
-  get packets(): RigPackets['counts'] {
+  /** What was sent. */
+  get counts(): RigPackets['counts'] {
     return this.#packets.counts;
   }
 
-  /** Plays one history from a cluster without pods on. @throws AssertionError that names what differs */
-  async play(history: readonly (readonly Step[])[]): Promise<void> {
-    await this.#empty();
-    for (const batch of history) {
-      for (const each of batch) await this.#do(each);
-      for (const pod of this.#forced.splice(0)) await this.#rig.remove(pod, PATIENCE);
-      await Promise.all(this.#recovering.values());
-      await this.#rig.settled();
-      await this.#packets.look(this.#pods);
-      await this.#inspector.assertWhole([...this.#pods.values()]);
-      this.counts.batches += 1;
-      this.counts.steps += batch.length;
-      this.counts.faults += batch.filter(isFault).length;
-    }
-  }
-
-  async #empty(): Promise<void> {
+  /** Plays one world. @throws AssertionError with the packets of which not what `evaluate` says has become */
+  async play({ start, edits }: RandomWorld): Promise<void> {
     await this.#packets.giveUp(() => true);
-    for (const at of this.#pods.keys()) await this.#stop(at);
-    for (const pod of this.#finished.splice(0)) await this.#rig.remove(pod);
-    for (const key of this.#policies) {
-      const [tenant = '', name = ''] = key.split('/');
-      await this.#rig.deletePolicy(tenant, name);
-    }
-    this.#policies = new Set();
-    await this.#others.clear();
-    for (const name of TENANTS) await this.#rig.isolate(name, 'off');
-  }
-
-  async #do(each: Step): Promise<void> {
-    switch (each.do) {
-      case 'start':
-        return this.#start(each.place, each.namespace, each.labels);
-      case 'stop':
-        return this.#stop(each.place);
-      case 'finish':
-        return this.#finish(each.place);
-      case 'force':
-        return this.#force(each.place);
-      case 'label': {
-        // Exactly these labels: what is not among them goes.
-        const gone = { segment: null, app: null };
-        return this.#pods.get(each.place)?.label({ ...gone, ...each.labels });
-      }
-      case 'isolate':
-        return this.#rig.isolate(each.namespace, each.value);
-      case 'policy':
-        this.#policies.add(`${each.namespace}/${each.name}`);
-        return this.#rig.policy(each.namespace, each.name, each.spec);
-      case 'v1':
-        return this.#others.v1(each.namespace, each.name, each.spec);
-      case 'cluster':
-        return this.#others.cluster(each.name, each.spec);
-      case 'deleteOther':
-        return this.#others.delete(each.name, each.namespace);
-      case 'deletePolicy':
-        if (!this.#policies.delete(`${each.namespace}/${each.name}`)) return;
-        return this.#rig.deletePolicy(each.namespace, each.name);
-      case 'restart':
-        return this.#recover(each.place, async (host) => {
-          await systemClock.sleep(each.delayMs);
-          await host.stopAgent(each.signal);
-          await host.startAgent(this.#rig.api.kubeconfig);
-        });
-      case 'reboot':
-        return this.#reboot(each.place);
-      case 'controller':
-        await this.#rig.api.stopController();
-        return this.#rig.api.startController();
-      case 'apiServer':
-        return this.#apiServer(each.place, each.kill);
-      case 'renew':
-        return this.#renew(each.namespace);
+    let state = start;
+    await this.#become(state);
+    await this.#look(0);
+    for (const [n, changes] of edits.entries()) {
+      state = changes.reduce(edited, state);
+      await this.#become(state);
+      await this.#look(n + 1);
     }
   }
 
-  /** Begins what takes a host down and up again, when it is up again after the last time. */
-  #recover(place: number, act: (host: RigHost) => Promise<void>): void {
-    const host = this.#hostAt(place);
-    const recovering = (this.#recovering.get(host) ?? Promise.resolve()).then(() => act(host));
-    recovering.catch(() => undefined); // whoever waits for all of them hears of it
-    this.#recovering.set(host, recovering);
+  /** Of each pair one family, and the other one after the next edit. */
+  async #look(turn: number): Promise<void> {
+    const pods = Array.from(this.#pods, ([place, { pod }]) => [place, pod] as const);
+    await this.#packets.look(new Map(pods), (from, to) => ((from + to + turn) % 2 === 0 ? [4] : [6]));
   }
 
-  #hostAt(place: number): RigHost {
-    return this.#rig.host(place % this.#rig.hosts.length);
+  async #become(state: WorldState): Promise<void> {
+    await Promise.all(TENANTS.map((name) => this.#setNamespace(name, state.namespaces[name])));
+    await Promise.all(state.zones.map((zone, n) => this.#setZone(n, zone)));
+    await Promise.all(state.pods.map((pod, place) => this.#setPod(place, pod)));
+    await Promise.all(state.policies.map((spec, n) => this.#setPolicy(n, spec)));
+    await Promise.all(state.nobodies.map((labels, n) => this.#setNobody(n, labels)));
+    await this.#rig.settled();
   }
 
-  async #reboot(place: number): Promise<void> {
-    const host = this.#hostAt(place);
-    await this.#recovering.get(host);
-    await this.#packets.giveUp((pod) => pod.host === host);
-    await host.reboot();
-    this.#recover(place, (its) => its.startAgent(this.#rig.api.kubeconfig));
-    await Promise.all([...this.#pods.values()].filter((pod) => pod.host === host).map((pod) => pod.renew()));
+  async #setNamespace(name: Tenant, state: NamespaceState): Promise<void> {
+    const before = this.#namespaces.get(name) ?? {};
+    if (isDeepStrictEqual(before, state)) return;
+    const { team = null, isolation } = state;
+    const annotations = {
+      [ALPHA_ISOLATION]: isolation === 'alpha' ? 'on' : isolation === 'off' ? 'off' : null,
+      [BETA_ISOLATION]: isolation === 'beta' ? '{"ingress":{"isolation":"DefaultDeny"}}' : null,
+    };
+    await this.#rig.api.client.patch(NAMESPACES, name, { metadata: { labels: { team }, annotations } });
+    this.#namespaces.set(name, state);
   }
 
-  async #apiServer(place: number, kill: boolean): Promise<void> {
-    const { api } = this.#rig;
-    const host = this.#hostAt(place);
-    await this.#recovering.get(host);
-    await api.stopServer();
-    const answer = await this.#pods.get(place)?.call('DEL');
-    assert.equal(answer?.status ?? 0, 0, `DEL without an API server: ${JSON.stringify(answer?.json)}`);
-    if (kill) {
-      await host.stopAgent('SIGKILL');
-      this.#recover(place, () => host.startAgent(api.kubeconfig));
+  async #setZone(n: number, zone: string | undefined): Promise<void> {
+    if (this.#zones[n] === zone) return;
+    await this.#rig.api.client.patch(NODES, this.#rig.host(n).name, { metadata: { labels: { zone: zone ?? null } } });
+    this.#zones[n] = zone;
+  }
+
+  async #setPod(place: number, state: PodState | undefined): Promise<void> {
+    const before = this.#pods.get(place);
+    const { namespace, segment } = state ?? {};
+    const stays =
+      state !== undefined && isDeepStrictEqual(before?.made, { namespace, segment }) ? before?.pod : undefined;
+    if (stays === undefined && before !== undefined) {
+      this.#pods.delete(place);
+      await this.#packets.giveUp((pod) => pod === before.pod);
+      await this.#rig.remove(before.pod);
     }
-    await api.startServer();
-    await this.#stop(place);
+    if (state === undefined) return;
+    const pod = stays ?? (await this.#newPod(place, state));
+    this.#pods.set(place, { pod, made: { namespace: state.namespace, segment: state.segment } });
+    if (isDeepStrictEqual(pod.labels, state.labels)) return;
+    await pod.label({ segment: null, app: null, ...state.labels });
   }
 
-  async #renew(name: string): Promise<void> {
-    for (const [at, pod] of this.#pods) if (pod.namespace === name) await this.#stop(at);
-    for (const pod of this.#finished.filter(({ namespace }) => namespace === name))
-      await this.#rig.remove(pod, PATIENCE);
-    this.#finished = this.#finished.filter(({ namespace }) => namespace !== name);
-    this.#policies = new Set([...this.#policies].filter((key) => !key.startsWith(`${name}/`)));
-    this.#others.forget(name);
-    await this.#rig.renewNamespace(name);
-  }
-
-  async #start(at: number, tenant: string, its: Readonly<Record<string, string>>): Promise<void> {
-    await this.#stop(at);
+  /** With the segment that its address is to have; it is named after its place, whatever was there before. */
+  async #newPod(place: number, { namespace, segment, labels }: PodState): Promise<RigPod> {
     this.#names += 1;
-    const host = at % this.#rig.hosts.length;
-    // Some have a port by name.
-    const ports = its['app'] === 'web' ? [{ name: 'http', containerPort: 80 }] : [];
-    const spec = { namespace: tenant, name: `pod${this.#names}`, labels: its, ports, host };
-    this.#pods.set(at, await this.#rig.pod(spec, PATIENCE));
+    const its = inSegment(labels, segment);
+    const name = `pod${place}-${this.#names}`;
+    return this.#rig.pod({
+      namespace,
+      name,
+      labels: its,
+      ports: namedPorts(its),
+      host: place % this.#rig.hosts.length,
+    });
   }
 
-  async #stop(at: number): Promise<void> {
-    const pod = await this.#take(at);
-    if (pod !== undefined) await this.#rig.remove(pod, PATIENCE);
+  async #setPolicy(n: number, spec: object | undefined): Promise<void> {
+    const slot = POLICIES[n];
+    if (slot === undefined || isDeepStrictEqual(this.#specs[n], spec)) return;
+    const { kind, namespace = '' } = slot;
+    const name = `p${n}`;
+    if (spec === undefined) {
+      await (kind === 'demo'
+        ? this.#rig.deletePolicy(namespace, name)
+        : this.#policies.delete(name, kind === 'v1' ? namespace : undefined));
+    } else if (kind === 'v1') await this.#policies.v1(namespace, name, spec);
+    else if (kind === 'demo') await this.#rig.policy(namespace, name, spec);
+    else await this.#policies.cluster(name, spec);
+    this.#specs[n] = spec;
   }
 
-  async #finish(at: number): Promise<void> {
-    const pod = await this.#take(at);
-    if (pod === undefined) return;
-    await pod.report('Succeeded');
-    await pod.leave(PATIENCE);
-    this.#finished.push(pod);
-    const oldest = this.#finished.length > MAX_FINISHED ? this.#finished.shift() : undefined;
-    if (oldest !== undefined) await this.#rig.remove(oldest, PATIENCE);
+  /** A pod that counts nowhere: one on a host's network, or one that is finished and shows another's address. */
+  async #setNobody(n: number, labels: Readonly<Record<string, string>>): Promise<void> {
+    const { client } = this.#rig.api;
+    const name = NOBODIES[n] ?? 'nobody';
+    const [host, namespace, onHost] = [this.#rig.host(0), 'red', name === 'on-host'];
+    const addresses = onHost ? host.addresses : (this.#pods.get(0)?.pod.addresses ?? []);
+    const before = this.#nobodies[n];
+    if (before === undefined) {
+      const spec = { nodeName: host.name, hostNetwork: onHost, containers: [{ name: 'main', image: 'nginx' }] };
+      await client.create(PODS, { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels }, spec }, namespace);
+    } else if (!isDeepStrictEqual(before.labels, labels)) {
+      const metadata = { labels: { segment: null, app: null, ...labels } };
+      await client.patch(PODS, name, { metadata }, { namespace });
+    }
+    if (!isDeepStrictEqual(before?.addresses, addresses)) {
+      const podIPs = addresses.map((ip) => ({ ip }));
+      const status = { phase: onHost ? 'Running' : 'Succeeded', podIP: podIPs[0]?.ip, podIPs };
+      await client.patch(PODS, name, { status }, { namespace, subresource: 'status' });
+    }
+    this.#nobodies[n] = { labels, addresses };
   }
-
-  async #force(at: number): Promise<void> {
-    const pod = await this.#take(at);
-    if (pod === undefined) return;
-    await pod.forget();
-    this.#forced.push(pod);
-  }
-
-  /** The pod of a place, which is empty then. */
-  async #take(at: number): Promise<RigPod | undefined> {
-    const pod = this.#pods.get(at);
-    this.#pods.delete(at);
-    await this.#packets.giveUp((other) => other === pod);
-    return pod;
-  }
-}
-
-/** How random worlds are played. */
-export interface RandomWorldsOptions {
-  /** The default ones without. */
-  readonly plans?: readonly string[];
-  /** So many steps at least: histories are played to their ends. */
-  readonly steps: number;
-  /** Whether agents, controller, API server and hosts end and come back among the steps. */
-  readonly faults: boolean;
-  /** Of the first history; each later one has the next number. Chance without. */
-  readonly seed?: number | undefined;
 }
 
 /**
- * A test that plays random histories on a rig of its own. One that fails is told with its seed, by which it alone can
- * be played again.
+ * A test that plays `runs` random worlds on a rig of its own. One that fails is made smaller for a minute and told with
+ * its seed, by which all can be played again.
  */
-export async function playRandomWorlds(t: TestContext, options: RandomWorldsOptions): Promise<void> {
-  const { plans, steps, faults, seed = randomInt(2 ** 30) } = options;
-  const rig = await Rig.start(plans === undefined ? {} : { plans });
+export async function playRandomWorlds(
+  t: TestContext,
+  { runs, seed = randomInt(2 ** 30) }: { readonly runs: number; readonly seed?: number | undefined },
+): Promise<void> {
+  const rig = await Rig.start({ plans: PLANS });
   t.after(() => rig[Symbol.asyncDispose]());
-  const inspector = new RigInspector(rig);
-  t.after(() => inspector.close());
-  const worlds = await RigWorlds.start(rig, inspector);
-  const begin = performance.now();
+  const player = await WorldPlayer.start(rig);
   t.diagnostic(`seed ${seed}`);
-  for (let n = 0; worlds.counts.steps < steps; n += 1) {
-    const [history = []] = fc.sample(fc.noBias(histories({ faults })), { seed: seed + n, numRuns: 1 });
-    const done = worlds.counts.batches;
+  const begin = performance.now();
+  let failedAt: number | undefined;
+  let first: unknown;
+  const property = fc.asyncProperty(worlds, async (world) => {
+    // When the time is over nothing smaller is found.
+    if (failedAt !== undefined && performance.now() - failedAt > SHRINK_MS) return;
     try {
-      await worlds.play(history);
-    } catch (cause) {
-      const played = history.slice(0, worlds.counts.batches - done + 1).map((batch) => JSON.stringify(batch));
-      throw new Error(`history of seed ${seed + n}:\n${played.join('\n')}\n${String(cause)}\n${rig.log}`, { cause });
+      await player.play(world);
+    } catch (error) {
+      failedAt ??= performance.now();
+      first ??= error;
+      throw error;
     }
+  });
+  const { failed, numRuns, numShrinks, counterexample, errorInstance } = await fc.check(property, {
+    numRuns: runs,
+    seed,
+  });
+  if (failed) {
+    const [smallest] = counterexample ?? [];
+    throw new Error(
+      `world ${numRuns} of seed ${seed}: ${String(first)}\nmade smaller ${numShrinks} times:\n${JSON.stringify(smallest)}\n${String(errorInstance)}\n${rig.log}`,
+      { cause: errorInstance },
+    );
   }
   const seconds = (performance.now() - begin) / 1_000;
-  const pace = `${Math.round((1_000 * seconds) / worlds.counts.steps)} ms a step`;
-  t.diagnostic(`${JSON.stringify({ ...worlds.counts, ...worlds.packets })} in ${Math.round(seconds)} s, ${pace}`);
+  const pace = `${Math.round((1_000 * seconds) / runs)} ms a world`;
+  t.diagnostic(`${runs} worlds ${JSON.stringify(player.counts)} in ${Math.round(seconds)} s, ${pace}`);
 }
