@@ -39,7 +39,10 @@ items() {
   for program in kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do
     echo "bin/$program $KUBERNETES kubernetes_program cmd/$program"
   done
-  echo "bin/etcd $ETCD etcd_program"
+  echo "bin/etcd $ETCD etcd_program server"
+  for program in etcdctl etcdutl; do
+    echo "bin/$program $ETCD etcd_program $program"
+  done
   for program in containerd containerd-shim-runc-v2 ctr; do
     echo "bin/$program $CONTAINERD containerd_program $program"
   done
@@ -77,9 +80,9 @@ ginkgo_program() { # OUT: in the version that the end-to-end tests are written w
   go_work_module k8s.io/kubernetes $KUBERNETES
   go_build "$1" github.com/onsi/ginkgo/v2/ginkgo
 }
-etcd_program() { # OUT
-  go_work_module go.etcd.io/etcd/server/v3 $ETCD
-  go_build "$1" go.etcd.io/etcd/server/v3
+etcd_program() { # OUT NAME
+  go_work_module "go.etcd.io/etcd/$2/v3" $ETCD
+  go_build "$1" "go.etcd.io/etcd/$2/v3"
 }
 containerd_program() { # OUT NAME
   local module=github.com/containerd/containerd/v2

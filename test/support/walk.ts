@@ -49,6 +49,14 @@ export function commandsOf(page: string, kind: string): readonly string[] {
     .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
+/** The blocks of a page of docs/ that are marked with `kind` alone, each a script; those of lists, too. */
+export function scriptsOf(page: string, kind: string): readonly string[] {
+  const text = readFileSync(join(CHECKOUT, 'docs', page), 'utf8');
+  return [...text.matchAll(/^( *)```sh (\w+)\n(.*?)^\1```/gms)]
+    .filter(([, , mark]) => mark === kind)
+    .map(([, indentation = '', , block = '']) => block.replaceAll(`\n${indentation}`, '\n').trim());
+}
+
 /**
  * Runs a page's commands one after the other, as in one shell. Each must end with status 0, or with the one that
  * `# exit status N` behind it names.
