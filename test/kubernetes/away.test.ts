@@ -7,6 +7,7 @@ import { attachmentsMatch } from '../support/kube-attachments.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
 import type { KubeNode } from '../support/kube-node.ts';
 import { bitsOf, bystander, KubePeers, listenAt, PORTS } from '../support/kube-peers.ts';
+import { KubeRestore } from '../support/kube-restore.ts';
 import { leasesAt } from '../support/pod-probe.ts';
 
 const NS = 'away';
@@ -74,6 +75,9 @@ suite('a control plane that is away', { skip: NO_KUBERNETES }, () => {
     await cluster.ready(`${NS}/later`, PATIENCE_MS);
     await stop();
   });
+
+  test('R33: etcd restored from a backup by the steps of docs/install.md: what was made since is no peer, no id is given twice, and all that is known goes on', () =>
+    new KubeRestore(cluster, peers).run());
 
   async function annotate(value: string): Promise<boolean> {
     await cluster.kubectl('annotate', 'namespace', NS, `test=${value}`, '--overwrite', '--request-timeout=5s');

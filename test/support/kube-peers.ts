@@ -52,20 +52,21 @@ export function allow(namespace: string, name: string, from: object, port: numbe
  */
 export class KubePeers implements AsyncDisposable {
   readonly #cluster: KubeCluster;
-  readonly #namespace: string;
+  readonly namespace: string;
   readonly #probes: readonly [client: Probe, teller: Probe, server: Probe];
   readonly #more: Probe[] = [];
 
   private constructor(cluster: KubeCluster, namespace: string, probes: readonly [Probe, Probe, Probe]) {
     this.#cluster = cluster;
-    this.#namespace = namespace;
+    this.namespace = namespace;
     this.#probes = probes;
   }
 
   /** Makes them, and waits until all that is allowed goes. */
   static async make(cluster: KubeCluster, namespace: string): Promise<KubePeers> {
     const pods = { client: 'minion1', teller: 'minion1', server: 'minion2', victim: 'minion2' };
-    await cluster.apply(
+    await applyAll(
+      cluster,
       isolatedNamespace(namespace),
       bystander(namespace, 'client', 'minion1', { segment: 'client' }),
       bystander(namespace, 'teller', 'minion1', { role: 'teller' }),
@@ -104,11 +105,11 @@ export class KubePeers implements AsyncDisposable {
 
   /** The server's. */
   addresses(): Promise<readonly string[]> {
-    return this.#cluster.addressesOf(`${this.#namespace}/server`);
+    return this.#cluster.addressesOf(`${this.namespace}/server`);
   }
 
   /** A probe in any pod, which ends with these. */
-  async probe(node: string, pod: string, namespace = this.#namespace): Promise<Probe> {
+  async probe(node: string, pod: string, namespace = this.namespace): Promise<Probe> {
     const probe = await podProbe(this.#cluster.node(node), namespace, pod);
     this.#more.push(probe);
     return probe;
@@ -121,7 +122,7 @@ export class KubePeers implements AsyncDisposable {
   async traffic(): Promise<() => Promise<void>> {
     const { client, teller, server } = this;
     const addresses = await this.addresses();
-    const tellers = new Set(await this.#cluster.addressesOf(`${this.#namespace}/teller`));
+    const tellers = new Set(await this.#cluster.addressesOf(`${this.namespace}/teller`));
     const streams = await Promise.all(
       addresses.flatMap((address) => [client.stream(address, PORTS.open), teller.stream(address, PORTS.told)]),
     );
@@ -169,4 +170,12 @@ export function bitsOf(address: string): Bits {
     if (fields !== undefined) return { tenant: fields.tenant, segment: fields.segment, pool: fields.pool };
   }
   return assert.fail(`no plan has ${address}`);
+}
+
+/** Applies objects, some of them in namespaces of their own: pods there can be made a moment after the namespace. */
+export async function applyAll(cluster: KubeCluster, ...objects: readonly object[]): Promise<void> {
+  await waitFor('objects to be made', () => cluster.apply(...objects).then(() => true), {
+    timeoutMs: 60_000,
+    everyMs: 200,
+  });
 }
