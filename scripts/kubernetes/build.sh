@@ -31,7 +31,8 @@ ethtool:looked for by kubelet
 kmod:modprobe, for kube-proxy
 iproute2:network namespaces and links of the nodes
 mount:file systems of nodes and pods
-procps:sysctl and ps in the nodes'
+procps:sysctl and ps in the nodes
+jq:changes what is in etcd, as docs/install.md has it'
 
 # NAME VERSION COMMAND...: COMMAND makes the file that it is told as its first argument.
 items() {

@@ -82,7 +82,7 @@ void test('build.sh: what Go said is shown when it fails, and nothing is left of
   const { programs, start } = rig(t, 'echo this module is no good; exit 1');
   const build = start();
   assert.equal(await build.ended, 1);
-  assert.match(build.output(), /1\/25 +bin\/kube-apiserver .* failed\nthis module is no good\n/);
+  assert.match(build.output(), /1\/27 +bin\/kube-apiserver .* failed\nthis module is no good\n/);
   assert.equal(existsSync(join(programs, FIRST)), false);
   assert.deepEqual(readdirSync(join(programs, 'built')), []);
   assert.equal(existsSync(join(programs, 'work')), false);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { clusterPlans } from '../../src/addr/cluster-plans.ts';
 import { formatPlan, parsePlan } from '../../src/addr/plan.ts';
@@ -49,6 +49,14 @@ export const NO_KUBERNETES: string | false =
     : missingPrograms(PROGRAMS).length > 0
       ? `needs Kubernetes' programs in ${PROGRAMS}: sh scripts/kubernetes/build.sh ${PROGRAMS}`
       : false;
+
+/** Why tests that use etcd's own tools do not run here; false where they do. */
+export const NO_ETCD_TOOLS: string | false =
+  NO_KUBERNETES !== false
+    ? NO_KUBERNETES
+    : ['etcdctl', 'etcdutl'].every((name) => existsSync(`${PROGRAMS}/bin/${name}`))
+      ? false
+      : `needs etcdctl and etcdutl in ${PROGRAMS}/bin: sh scripts/kubernetes/build.sh ${PROGRAMS}`;
 
 /** What kind of cluster a test wants. */
 export interface KubeClusterOptions {
