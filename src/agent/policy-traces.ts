@@ -88,13 +88,23 @@ export class PolicyTraces {
   }
 
   async #answer({ meta, question }: PolicyTrace): Promise<void> {
-    const { client, log, trace } = this.#options;
+    const { client, log } = this.#options;
     try {
-      const status = trace(question);
+      const status = this.#trace(question);
       await client.patch(POLICY_TRACES, meta.name, { status }, { subresource: 'status' });
     } catch (error) {
       // Who asked has gone meanwhile, or sees that there is no answer.
       if (!isNotFound(error)) log.warn({ err: error, trace: meta.name }, 'could not answer what the kernel does');
+    }
+  }
+
+  #trace(question: TraceQuestion): TraceAnswer {
+    try {
+      return this.#options.trace(question);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn({ err: error, question }, 'could not find out what the kernel does');
+      return { verdict: 'unknown', message, path: [] };
     }
   }
 }

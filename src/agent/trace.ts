@@ -7,6 +7,7 @@ import { newConnectionPacket } from '../nft/machine-packet.ts';
 import type { TraceAnswer, TraceQuestion } from '../objects/policy-trace.ts';
 import { TABLE } from '../plan/ruleset-builder.ts';
 import { INTERFACE_PREFIX } from '../plan/spoof.ts';
+import { TALLIES } from '../plan/tally.ts';
 
 /** The kernel, as it is asked. */
 export interface TraceKernel {
@@ -15,6 +16,9 @@ export interface TraceKernel {
   /** The rules of a chain of our table as nft(8) lists them, by handle. */
   readonly texts: (chain: string) => ReadonlyMap<number, string>;
 }
+
+/** Lists of ports may be long; so much of a rule is shown. */
+const MAX_RULE_CHARS = 4_000;
 
 type Found = Pick<TraceAnswer, 'verdict' | 'message'>;
 
@@ -102,20 +106,24 @@ function isPod({ way, device }: End): boolean {
   return way === 'link' && device.startsWith(INTERFACE_PREFIX);
 }
 
+/** They tell what was denied elsewhere. */
+const TELLERS: ReadonlySet<string> = new Set(Object.values(TALLIES.denied));
+
 interface Words {
   readonly chains: readonly TableChain[];
   readonly texts: TraceKernel['texts'];
 }
 
 function answerOf(base: TableChain, walked: Walk, words: Words): Omit<TraceAnswer, 'path'> {
-  const last = walked.steps.at(-1);
+  // What denies leads to where it is counted and dropped.
+  const last = walked.steps.findLast(({ chain }) => !TELLERS.has(chain));
   if (walked.verdict === 'unknown') {
     return { verdict: 'unknown', message: walked.why ?? '', ...(last === undefined ? {} : ruleOf(last, words)) };
   }
   const dropped = walked.verdict === 'drop' || (walked.verdict === 'end' && base.hook?.policy === 'drop');
   const verdict = dropped ? 'deny' : 'allow';
   if (last === undefined) return { verdict, message: `no rule of chain ${base.name} is about it`, chain: base.name };
-  if ('chain' in last.verdict) {
+  if (verdict === 'allow' && 'chain' in last.verdict) {
     // It came to the end of the chain that it was led to, which goes back to where it came from.
     const { chain } = last.verdict;
     const comment = commentOf(chain, words.chains);
@@ -124,7 +132,10 @@ function answerOf(base: TableChain, walked: Walk, words: Words): Omit<TraceAnswe
   return { verdict, message: '', ...ruleOf(last, words) };
 }
 
-function ruleOf({ chain, rule, position }: Step, { chains, texts }: Words): Omit<TraceAnswer, 'verdict' | 'message' | 'path'> {
+function ruleOf(
+  { chain, rule, position }: Step,
+  { chains, texts }: Words,
+): Omit<TraceAnswer, 'verdict' | 'message' | 'path'> {
   const comment = rule.comment === '' ? commentOf(chain, chains) : rule.comment;
   const text = texts(chain).get(rule.handle);
   return {
@@ -132,7 +143,9 @@ function ruleOf({ chain, rule, position }: Step, { chains, texts }: Words): Omit
     ...(comment === '' ? {} : { comment }),
     handle: rule.handle,
     position,
-    ...(text === undefined ? {} : { rule: text }),
+    ...(text === undefined
+      ? {}
+      : { rule: text.length > MAX_RULE_CHARS ? `${text.slice(0, MAX_RULE_CHARS)}...` : text }),
   };
 }
 

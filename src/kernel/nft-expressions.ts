@@ -66,7 +66,8 @@ export function decodeRule(attributes: Attributes): MachineRule {
 
 /** The comment in the user data of a rule or a chain: a list of type, length and value; '' when there is none. */
 export function commentIn(userdata: Buffer | undefined): string {
-  for (let at = 0; userdata !== undefined && at + 2 <= userdata.length;) {
+  if (userdata === undefined) return '';
+  for (let at = 0; at + 2 <= userdata.length;) {
     const length = userdata[at + 1] ?? 0;
     if (userdata[at] === UDATA_COMMENT) return readText(userdata.subarray(at + 2, at + 2 + length)) ?? '';
     at += 2 + length;
@@ -87,7 +88,8 @@ export function decodeVerdict(data: Buffer | undefined): RuleVerdict | undefined
 /** The attributes of a nested list, in their order. */
 export function listOf(list: Buffer | undefined): readonly Buffer[] {
   const items: Buffer[] = [];
-  for (let at = 0; list !== undefined && at + 4 <= list.length;) {
+  if (list === undefined) return items;
+  for (let at = 0; at + 4 <= list.length;) {
     const bytes = list.readUInt16LE(at);
     if (bytes < 4) break;
     items.push(list.subarray(at + 4, at + bytes));

@@ -42,6 +42,7 @@ export function newConnectionPacket(connection: NewConnection): MachinePacket {
     ct: new Map([
       ['state', Uint8Array.of(CT_STATE_NEW, 0, 0, 0)],
       ['mark', new Uint8Array(4)],
+      ['status', new Uint8Array(4)],
       ['direction', new Uint8Array(1)],
     ]),
     network: networkHeader(connection, number),

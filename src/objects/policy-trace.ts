@@ -1,5 +1,6 @@
 import { familyOf, parseAddress, type Address } from '../addr/address.ts';
 import type { Field } from './field.ts';
+import { MAX_ID } from './host.ts';
 import { parseObject, type Meta, type Parsed } from './meta.ts';
 import { apiVersionOf, POLICY_TRACES } from './resources.ts';
 
@@ -69,25 +70,33 @@ export function policyTraceToJson(question: TraceQuestion): object {
   };
 }
 
-function readAnswer(status: Field): TraceAnswer {
+/** Reads the status whole, also while there is no verdict in it. */
+function readAnswer(status: Field): TraceAnswer | undefined {
   const text = (name: 'chain' | 'comment' | 'rule'): object => {
     const field = status.get(name);
     return field.absent ? {} : { [name]: field.string() };
   };
-  const number = (name: 'handle' | 'position'): object => {
+  const number = (name: 'handle' | 'position', min: number, max: number): object => {
     const field = status.get(name);
-    return field.absent ? {} : { [name]: field.integer(0, Number.MAX_SAFE_INTEGER) };
+    return field.absent ? {} : { [name]: field.integer(min, max) };
   };
-  return {
-    verdict: status.get('verdict').oneOf(['allow', 'deny', 'unknown']),
+  const rest = {
     message: status.get('message').string(''),
     path: status.get('path').list((item) => item.string()),
     ...text('chain'),
     ...text('comment'),
-    ...number('handle'),
-    ...number('position'),
+    ...number('handle', 0, Number.MAX_SAFE_INTEGER),
+    ...number('position', 1, MAX_ID),
     ...text('rule'),
   };
+  const verdict = status.get('verdict');
+  return verdict.absent ? undefined : { verdict: verdict.oneOf(['allow', 'deny', 'unknown']), ...rest };
+}
+
+function readHost(field: Field): string {
+  const host = field.string();
+  if (host === '') field.fail('must not be empty');
+  return host;
 }
 
 function readQuestion(spec: Field): TraceQuestion {
@@ -99,7 +108,7 @@ function readQuestion(spec: Field): TraceQuestion {
     spec.get('to').fail(`must be an address of the family of ${from}, found ${to}`);
   }
   return {
-    host: spec.get('host').string(),
+    host: readHost(spec.get('host')),
     direction: spec.get('direction').oneOf(['egress', 'ingress']),
     from: from ?? ('0.0.0.0' as Address),
     to: to ?? ('0.0.0.0' as Address),
@@ -112,11 +121,8 @@ function readQuestion(spec: Field): TraceQuestion {
 export function parsePolicyTrace(json: unknown): Parsed<PolicyTrace> {
   const type = { apiVersion: apiVersionOf(POLICY_TRACES), kind: POLICY_TRACES.kind };
   return parseObject(json, type, { nulls: 'error' }, (object, meta) => {
-    const status = object.get('status');
-    return {
-      meta,
-      question: readQuestion(object.get('spec').required()),
-      ...(status.get('verdict').absent ? {} : { answer: readAnswer(status) }),
-    };
+    const question = readQuestion(object.get('spec').required());
+    const answer = readAnswer(object.get('status'));
+    return { meta, question, ...(answer === undefined ? {} : { answer }) };
   });
 }
