@@ -9,8 +9,8 @@ import { NO_KUBERNETES } from '../test/support/kube-cluster.ts';
 
 // Everything that is measured, one after the other, and one file of JSON with all of it.
 //   node bench/run.ts [--json FILE] [--rounds N] [--ups N] [--slices N] [--turns N]
-// --rounds is for the CNI calls and the full node, --ups for the local cluster, --slices for traffic, --turns for
-// networks on the real Kubernetes, which runs where its programs are.
+// --rounds is for the CNI calls and the full node, --ups for the local cluster, --slices for traffic and policy,
+// --turns for networks on the real Kubernetes, which runs where its programs are.
 
 const { values } = parseArgs({
   options: {
@@ -34,6 +34,8 @@ try {
   process.stdout.write('\n');
   const traffic = await measure('traffic', values.slices);
   process.stdout.write('\n');
+  const policy = await measure('policy', values.slices);
+  process.stdout.write('\n');
   const local = await measure('local', values.ups);
   process.stdout.write('\n');
   if (NO_KUBERNETES !== false) process.stdout.write(`bench/kubernetes did not run: it ${NO_KUBERNETES}\n`);
@@ -41,7 +43,7 @@ try {
   const loadAfter = loadavg();
   process.stdout.write(`\n${load(loadAfter)} at the end\n`);
   if (values.json !== undefined)
-    save(values.json, { machine, loadBefore, cni, node, traffic, local, kubernetes, loadAfter });
+    save(values.json, { machine, loadBefore, cni, node, traffic, policy, local, kubernetes, loadAfter });
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Measure } from './traffic.ts';
+import type { Measure } from './traffic-race.ts';
 import { trafficRows, trafficTable } from './traffic-report.ts';
 
 void test('trafficRows compares with the peer round by round, and judges ours alone', () => {

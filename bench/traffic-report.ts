@@ -1,4 +1,4 @@
-import type { Measure } from './traffic.ts';
+import type { Measure } from './traffic-race.ts';
 import { type Spread, ratios, spread, table } from './statistics.ts';
 
 /** The variant that goals are judged by. */
@@ -27,7 +27,7 @@ export function trafficRows(
     [...results].map(([variant, measures]): TrafficRow => {
       const mine = measures.get(measure) ?? [];
       const byPeer = spread(ratios(mine, theirs));
-      const judged = variant.endsWith(' policies');
+      const judged = variant.includes(' policies');
       const met = judged ? byPeer.median >= goalOf(measure) : undefined;
       return { measure, variant, values: spread(mine), byPeer, met };
     }),

@@ -2,9 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { Rig } from '../test/support/rig.ts';
 import { TestNetns } from '../test/support/netns.ts';
 import type { RigPod } from '../test/support/rig-pod.ts';
-
-/** Ports that policy opens from the client to the servers. */
-export const PORTS = { bulk: 5001, exchange: 5002 } as const;
+import { PORTS } from './traffic-race.ts';
 
 /** What is in the way of packets: on each host the text of its tables for nft(8), none for a bare routed pair. */
 export interface Variant {
@@ -28,7 +26,7 @@ const NAMESPACE = 'bench';
 const OTHERS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'] as const;
 const AT_ONCE = 50;
 /** What any stateful network has at the least; conntrack looks at each packet, and NAT at each connection. */
-const PEER = `table inet peer {
+export const PEER = `table inet peer {
   chain forward { type filter hook forward priority filter; ct state established,related accept; }
   chain postrouting {
     type nat hook postrouting priority srcnat;
@@ -62,18 +60,7 @@ export async function makeWorld(policyCounts: readonly number[]): Promise<Traffi
     variants.push({ name: `${count} policies`, rules });
   }
   await Promise.all(rig.hosts.map((host) => host.stopAgent()));
-  // Ended connections stay in conntrack for two minutes otherwise, and a bench of them fills it.
-  for (const { ns } of rig.hosts) {
-    for (const state of ['time_wait', 'close', 'last_ack', 'close_wait', 'fin_wait'])
-      execFileSync('ip', [
-        'netns',
-        'exec',
-        ns.name,
-        'sysctl',
-        '-qw',
-        `net.netfilter.nf_conntrack_tcp_timeout_${state}=1`,
-      ]);
-  }
+  for (const { ns } of rig.hosts) forgetSoon(ns);
   const all = undo.move();
   return {
     client,
@@ -106,6 +93,16 @@ async function makePolicies(rig: Rig, from: number, to: number): Promise<number>
   return numbers.length;
 }
 
-function nft(ns: TestNetns, args: readonly string[], input = ''): string {
+/** Ended connections stay in conntrack for two minutes otherwise, and a bench of them fills it. */
+export function forgetSoon(ns: TestNetns): void {
+  const tcp = ['time_wait', 'close', 'last_ack', 'close_wait', 'fin_wait'].map((state) => `tcp_timeout_${state}`);
+  for (const timeout of [...tcp, 'udp_timeout']) {
+    const name = `net.netfilter.nf_conntrack_${timeout}`;
+    execFileSync('ip', ['netns', 'exec', ns.name, 'sysctl', '-qw', `${name}=1`]);
+  }
+}
+
+/** Runs nft(8) in a namespace. @returns what it printed */
+export function nft(ns: TestNetns, args: readonly string[], input = ''): string {
   return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], { encoding: 'utf8', input });
 }

@@ -51,14 +51,13 @@ export class FakeStore {
 
   create(r: Resource, object: object, namespace: string): object {
     const meta = asRecord(asRecord(object)?.['metadata']) ?? {};
-    const begin = asText(meta['generateName']);
-    const name = asText(meta['name']) || (begin === '' ? '' : `${begin}${randomUUID().slice(0, 5)}`);
+    const name = asText(meta['name']);
     if (name === '') refuse(422, 'Invalid', `${r.kind} is invalid: metadata.name: Required value`);
     if (r.namespaced && namespace === '') refuse(400, 'BadRequest', `${r.kind} ${name} has no namespace`);
     const key = keyOf({ name, namespace });
     if (this.#of(r).has(key)) refuse(409, 'AlreadyExists', `${r.plural} "${key}" already exists`);
     const creationTimestamp = new Date(this.#now()).toISOString();
-    const identity = { name, uid: randomUUID(), creationTimestamp, ...(namespace === '' ? {} : { namespace }) };
+    const identity = { uid: randomUUID(), creationTimestamp, ...(namespace === '' ? {} : { namespace }) };
     return this.#put(r, key, undefined, { ...object, metadata: { ...meta, ...identity } });
   }
 
@@ -101,7 +100,9 @@ export class FakeStore {
   /** The changes of `r` after `version`; throws the 410 that a server would answer when they are forgotten. */
   changesAfter(r: Resource, version: number): readonly Change[] {
     if (version < this.#oldest) refuse(410, 'Expired', `too old resource version: ${version} (${this.#oldest})`);
-    return this.#changes.filter((c) => c.version > version && collection(c.resource) === collection(r));
+    // Each change has the next version, so that who follows does not look at all that ever was.
+    const later = this.#changes.slice(Math.max(0, this.#changes.length - (this.#version - version)));
+    return later.filter((c) => c.version > version && collection(c.resource) === collection(r));
   }
 
   /** Forgets the history until now, so that older versions are answered with 410. */
