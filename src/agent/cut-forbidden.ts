@@ -3,7 +3,7 @@ import type { Conntrack } from '../kernel/conntrack.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
 import type { Log } from '../lib/log.ts';
 import { REVOKED_MARK } from '../plan/revoked-mark.ts';
-import { identityIndex } from '../plan/identity.ts';
+import type { IdentityIndex } from '../plan/identity.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
 import type { Party } from '../policy/party.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -19,10 +19,13 @@ export interface CutOptions {
 }
 
 /** Cuts the open connections of this host's pods that `snapshot` forbids, and lets go on those that it allows again. */
-export function cutForbidden(snapshot: Snapshot, { conntrack, rtnl, metrics, log }: CutOptions): void {
+export function cutForbidden(
+  snapshot: Snapshot,
+  identities: IdentityIndex,
+  { conntrack, rtnl, metrics, log }: CutOptions,
+): void {
   const local = new Set<Address>(snapshot.leases.flatMap(({ addresses }) => addresses));
   if (local.size === 0) return;
-  const identities = identityIndex(snapshot);
   const { node: name, hosts } = snapshot;
   const labels = hosts.get(name)?.labels ?? new Map<string, string>();
   const own = new Set(rtnl.addresses().map(({ address }) => address));

@@ -6,7 +6,8 @@ import { deltaText, elementDelta } from '../nft/delta.ts';
 import { type Nft, NftError } from '../nft/nft.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
 import { replaceText } from '../nft/text.ts';
-import { type Desired, plan } from '../plan/desired.ts';
+import { type Desired, Planner } from '../plan/desired.ts';
+import type { IdentityIndex } from '../plan/identity.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
 import { type Policy, policyName } from '../policy/model.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -21,7 +22,7 @@ export interface ReconcilerOptions {
   /** Brings the routes to what is desired; returns what was refused. */
   readonly routes: (routes: Desired['routes']) => readonly unknown[];
   /** Called when verdicts of open connections may have turned, with the rules in force already. */
-  readonly revoke: (snapshot: Snapshot) => void;
+  readonly revoke: (snapshot: Snapshot, identities: IdentityIndex) => void;
   /** Called when our table, which others had changed, is as it should be again. */
   readonly onRepaired: (by: string) => void;
   /** Called after each run with what it was about. */
@@ -60,6 +61,7 @@ export class Reconciler {
   #changedBy: string | undefined;
   /** When the table was put back last because changes may not have been heard. */
   #putForLossAt = -Infinity;
+  readonly #planner = new Planner();
   readonly #refused = new RefusedPolicies();
   readonly #routesBackoff = new Backoff(ROUTES_RETRY);
   /** What the kernel said of routes that it refused last, '' when it took all. */
@@ -180,7 +182,7 @@ export class Reconciler {
       const known = new Set(this.#inForce?.snapshot.policies);
       const fresh = snapshot.policies.filter((policy) => !known.has(policy));
       const attempt = (policies: readonly Policy[]): void =>
-        this.#options.nft.check(replaceText(plan(closed(policies)).ruleset));
+        this.#options.nft.check(replaceText(this.#planner.plan(closed(policies)).ruleset));
       let found = this.#refused.find(snapshot.policies, fresh, attempt);
       // What has changed for a policy may also be who its peers are.
       if (found.length === 0) found = this.#refused.find(snapshot.policies, snapshot.policies, attempt);
@@ -198,7 +200,7 @@ export class Reconciler {
   #apply(snapshot: Snapshot): readonly unknown[] {
     const { metrics, routes, revoke, onApplied } = this.#options;
     const planned = metrics.planSeconds.startTimer();
-    const desired = plan(snapshot);
+    const desired = this.#planner.plan(snapshot);
     planned();
     const before = this.#inForce;
     // Routes first: the spoof check lets in another host's packets only from where its route leads.
@@ -208,7 +210,7 @@ export class Reconciler {
     // At the start too: what changed while no agent ran may have turned verdicts.
     if (before === undefined || this.#turned(before, desired.ruleset, snapshot)) this.#revocationDue = true;
     if (this.#revocationDue) {
-      revoke(snapshot);
+      revoke(snapshot, this.#planner.identities(snapshot));
       this.#revocationDue = false;
     }
     onApplied(snapshot, desired);

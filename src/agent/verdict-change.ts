@@ -15,12 +15,13 @@ export function mayTurnVerdicts(before: Ruleset, after: Ruleset, stayed: (addres
   for (const [name, set] of after.sets) {
     const old = before.sets.get(name);
     // A set that is new matters only by the rule that looks into it, which is compared below.
-    if (old === undefined || MEMBERSHIP.test(name)) continue;
+    if (old === undefined || old === set || MEMBERSHIP.test(name)) continue;
     if (elementsDiffer(old, set, DISPATCH.test(name) ? stayed : () => true)) return true;
   }
   for (const [name, chain] of after.chains) {
     const old = before.chains.get(name);
     // A chain that is new matters only by the map that leads to it, which is looked at above; one on a hook by itself.
+    if (old === chain) continue;
     if (old === undefined ? chain.hook !== undefined : old.rules.join('\n') !== chain.rules.join('\n')) return true;
   }
   for (const [name, chain] of before.chains) if (chain.hook !== undefined && !after.chains.has(name)) return true;

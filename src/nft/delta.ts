@@ -17,7 +17,7 @@ export function deltaText(before: Ruleset, after: Ruleset): string {
   sameTable(before, after);
   for (const [name, chain] of after.chains) {
     const old = before.chains.get(name);
-    if (old !== undefined && !sameChainHead(old, chain)) return replaceText(after);
+    if (old !== undefined && old !== chain && !sameChainHead(old, chain)) return replaceText(after);
   }
   return new Delta(before, after).text();
 }
@@ -51,6 +51,7 @@ function sameChains(before: Ruleset['chains'], after: Ruleset['chains']): boolea
   if (before.size !== after.size) return false;
   for (const [name, chain] of after) {
     const old = before.get(name);
+    if (old === chain) continue;
     if (old === undefined || !sameChainHead(old, chain) || !sameRules(old.rules, chain.rules)) return false;
   }
   return true;

@@ -1,28 +1,53 @@
+import type { Plan } from '../addr/plan.ts';
 import { policyName } from '../policy/model.ts';
 import type { Direction, Policy } from '../policy/model.ts';
 import { chainMatches } from './chain-matches.ts';
 import type { KnownPods, LocalPod } from './known-pods.ts';
-import { NamePool } from './name-pool.ts';
 import { ownHostMatcher } from './own-host.ts';
 import { PeerConditions } from './peer-conditions.ts';
 import { PeerCompiler } from './peers.ts';
-import type { PeerWatch } from './peers.ts';
+import type { PeerMemory, PeerWorld } from './peers.ts';
 import { addPolicyChain } from './policy-chain.ts';
 import type { ChainContext } from './policy-chain.ts';
 import { portNames } from './ports.ts';
-import type { RulesetBuilder } from './ruleset-builder.ts';
+import type { Fragment, RulesetBuilder } from './ruleset-builder.ts';
+import { sameItems } from './same.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Chosen, Standing } from './subjects.ts';
 import { deny } from './tally.ts';
-import type { Tenancy } from './tenancy.ts';
 import { addTierChain, namesOf, podMatcher } from './tier-chain.ts';
 import type { PodPorts, TierMatcher } from './tier-chain.ts';
 
 /** What policy is compiled from. */
 export interface PolicyInput {
   readonly snapshot: Snapshot;
-  readonly tenancy: Tenancy;
+  /** The same object as before if it says the same. */
+  readonly world: PeerWorld;
   readonly known: KnownPods;
+  readonly memory: ChainMemory;
+}
+
+/** The chains of one standing, for pods whose named ports are the same. */
+interface Made {
+  /** The jump to the first one, '' where nothing is forbidden. */
+  readonly verdict: string;
+  readonly fragment: Fragment;
+  /** When it was found to hold last. */
+  by: Moment;
+}
+
+/** All that chains of one ruleset are made of beside policies. */
+interface Moment {
+  readonly plans: readonly Plan[];
+  readonly known: readonly unknown[];
+}
+
+/** Chains that were made before. */
+export class ChainMemory {
+  readonly peers: PeerMemory = new WeakMap();
+  readonly made = new WeakMap<Standing, Map<string, Made>>();
+  /** What pods of a standing differ by: the ports of their own that policies name. */
+  readonly ports = new WeakMap<Standing, ReturnType<typeof portNames>>();
 }
 
 const ALLOW = 'return';
@@ -30,39 +55,45 @@ const PREFIX = { ingress: 'in', egress: 'eg' } as const;
 
 /**
  * Makes the chains that pods' standings come to, each once: pods with the same policies share them. A standing is up to
- * three chains, each of which goes on to the next: Admin tier, the policies in the middle, Baseline tier.
+ * three chains, each of which goes on to the next: Admin tier, the policies in the middle, Baseline tier. What was made
+ * for an earlier ruleset is declared again as it is, if nothing that it was made of differs.
  */
 export class ChainCompiler {
   readonly #context: ChainContext;
+  readonly #memory: ChainMemory;
   readonly #peers: PeerCompiler;
   readonly #conditions: PeerConditions;
   readonly #ownHost: TierMatcher;
-  /** Jumps, '' where nothing is forbidden, of standings in which no port of the pod itself has a name. */
-  readonly #verdicts = new Map<Standing, string>();
   readonly #hostVerdicts = new Map<Standing, string>();
-  readonly #watches: PeerWatch[] = [];
+  readonly #now: Moment;
+  /** Of former moments, whether all that is known is the same now. */
+  readonly #same = new Map<Moment, boolean>();
 
   constructor(builder: RulesetBuilder, input: PolicyInput) {
-    const { snapshot } = input;
-    this.#context = { builder, plans: snapshot.network.plans, names: new NamePool() };
-    this.#peers = new PeerCompiler(snapshot, input.tenancy, input.known);
-    this.#conditions = new PeerConditions({ ...this.#context, ...input, peers: this.#peers });
+    const { snapshot, known, world, memory } = input;
+    this.#context = { builder, plans: snapshot.network.plans };
+    this.#memory = memory;
+    this.#peers = new PeerCompiler(snapshot, world, known, memory.peers, builder);
+    const { tenancy } = world;
+    this.#conditions = new PeerConditions({ builder, snapshot, tenancy, known, peers: this.#peers });
     this.#ownHost = ownHostMatcher(snapshot, this.#conditions);
-  }
-
-  /** What has to be watched so that all peers are known. */
-  get watches(): readonly PeerWatch[] {
-    return [...this.#watches, ...this.#conditions.watches];
+    this.#now = { plans: snapshot.network.plans, known: [known, world, ...snapshot.hosts.values()] };
   }
 
   /** The jump to the first chain for a pod, which is made for the first one to need it; undefined: nothing is forbidden. */
   verdict(direction: Direction, standing: Standing, { pod }: LocalPod): string | undefined {
-    const before = this.#verdicts.get(standing);
-    if (before !== undefined) return before === '' ? undefined : before;
-    const policies = [...standing.policies, ...[...standing.admin, ...standing.baseline].map((each) => each.policy)];
-    const verdict = this.#make(direction, standing, pod?.ports ?? 'unknown');
-    if (portsOf(policies, direction).length === 0) this.#verdicts.set(standing, verdict);
-    return verdict === '' ? undefined : verdict;
+    const ports = pod?.ports ?? 'unknown';
+    const names = this.#portsOf(standing, direction);
+    const key = names.length === 0 ? '' : portsText(names, ports);
+    const made = this.#memory.made.get(standing) ?? new Map<string, Made>();
+    this.#memory.made.set(standing, made);
+    let one = made.get(key);
+    if (one === undefined || !this.#stands(one)) {
+      const { result, fragment } = this.#context.builder.record(() => this.#make(direction, standing, ports));
+      one = { verdict: result, fragment, by: this.#now };
+      made.set(key, one);
+    }
+    return one.verdict === '' ? undefined : one.verdict;
   }
 
   /** The jump to the chain for what a pod sends to its own host; undefined: nothing is forbidden. */
@@ -74,6 +105,34 @@ export class ChainCompiler {
       this.#hostVerdicts.set(standing, verdict);
     }
     return verdict === '' ? undefined : verdict;
+  }
+
+  /** Whether what was made is in this ruleset, or can be put into it as it is. */
+  #stands(made: Made): boolean {
+    if (made.by === this.#now) return true;
+    if (!this.#holds(made) || !this.#context.builder.replay(made.fragment)) return false;
+    made.by = this.#now;
+    return true;
+  }
+
+  #holds({ by, fragment }: Made): boolean {
+    const same = this.#same.get(by) ?? sameItems(by.known, this.#now.known);
+    this.#same.set(by, same);
+    if (same) return true;
+    if (fragment.ofMore || by.plans !== this.#now.plans) return false;
+    for (const [selection, compiled] of fragment.selections) {
+      if (this.#peers.compile(selection) !== compiled) return false;
+    }
+    return true;
+  }
+
+  #portsOf(standing: Standing, direction: Direction): ReturnType<typeof portNames> {
+    const before = this.#memory.ports.get(standing);
+    if (before !== undefined) return before;
+    const { policies, admin, baseline } = standing;
+    const names = portsOf([...policies, ...[...admin, ...baseline].map((each) => each.policy)], direction);
+    this.#memory.ports.set(standing, names);
+    return names;
   }
 
   #make(direction: Direction, standing: Standing, ports: PodPorts): string {
@@ -99,27 +158,30 @@ export class ChainCompiler {
     if (chosen.length === 0) return next;
     const policies = chosen.map(({ policy }) => policy);
     const names = chosen.map(({ policy, certain }) => `${policy.ref.name}${certain ? '' : '?'}`).join();
-    const key = `${names}${portsText(policies, direction, ports)} then ${next}`;
-    const name = this.#context.names.name(prefix, key);
+    const key = `${names}${portsText(portsOf(policies, direction), ports)} then ${next}`;
     const { builder } = this.#context;
-    if (builder.hasChain(name)) return `goto ${name}`;
-    const comment = commentOf(policies);
-    return addTierChain(builder, { name, comment, chosen, direction, next }, matcher) ? `goto ${name}` : next;
+    const name = builder.name(prefix, key);
+    return builder.part(name, () => {
+      builder.useMore();
+      const comment = commentOf(policies);
+      return addTierChain(builder, { name, comment, chosen, direction, next }, matcher) ? `goto ${name}` : next;
+    });
   }
 
   #middle(direction: Direction, { policies, isolated }: Standing, end: string, ports: PodPorts): string {
     if (policies.length === 0 && !isolated) return end;
     const prefix = PREFIX[direction];
-    const { builder, names, plans } = this.#context;
+    const { builder, plans } = this.#context;
     const keys = policies.map(({ source, ref }) => `${source} ${ref.namespace}/${ref.name}`).sort();
     const then = end === deny(direction) ? '' : ` then ${end}`;
-    const key = `${direction} ${keys.join()}${portsText(policies, direction, ports)}${then}`;
-    const name = policies.length === 0 ? `${prefix}-isolated` : names.name(prefix, key);
-    if (builder.hasChain(name)) return `goto ${name}`;
-    const matches = chainMatches(policies, direction, { peers: this.#peers, plans, names: namesOf(ports) });
-    this.#watches.push(...matches.watches);
-    addPolicyChain(this.#context, { name, comment: commentOf(policies), direction, end }, matches);
-    return `goto ${name}`;
+    const key = `${direction} ${keys.join()}${portsText(portsOf(policies, direction), ports)}${then}`;
+    const name = policies.length === 0 ? `${prefix}-isolated` : builder.name(prefix, key);
+    return builder.part(name, () => {
+      const matches = chainMatches(policies, direction, { peers: this.#peers, plans, names: namesOf(ports) });
+      builder.watch(matches.watches);
+      addPolicyChain(this.#context, { name, comment: commentOf(policies), direction, end }, matches);
+      return `goto ${name}`;
+    });
   }
 }
 
@@ -135,9 +197,9 @@ function portsOf(policies: readonly Policy[], direction: Direction): ReturnType<
 }
 
 /** What these names come to: pods for which it is the same share a chain. */
-function portsText(policies: readonly Policy[], direction: Direction, ports: PodPorts): string {
+function portsText(names: ReturnType<typeof portNames>, ports: PodPorts): string {
   const resolve = namesOf(ports);
-  const texts = portsOf(policies, direction).map(({ name, protocol }) => {
+  const texts = names.map(({ name, protocol }) => {
     const numbers = ports === 'unknown' ? '?' : resolve(name, protocol).join();
     return ` ${protocol}/${name}=${numbers}`;
   });

@@ -1,20 +1,26 @@
 import type { Exception } from '../objects/host.ts';
+import type { Tenant } from '../objects/tenant.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
 import type { Policy } from '../policy/model.ts';
 import { addForward } from './forward.ts';
 import { hostRanges } from './host-ranges.ts';
 import { addHostSets } from './host-sets.ts';
-import { knownPods } from './known-pods.ts';
+import { ChainMemory } from './chains.ts';
+import { IdentityIndex } from './identity.ts';
+import { KnownIndex } from './known-index.ts';
+import type { KnownPods } from './known-pods.ts';
 import { addMasquerade } from './masquerade.ts';
 import { ownExceptions } from './own-exceptions.ts';
 import { mergeWatches } from './peers.ts';
-import type { PeerWatch } from './peers.ts';
+import type { PeerWatch, PeerWorld } from './peers.ts';
 import { poolWarnings } from './pool-warnings.ts';
 import { desiredRoutes } from './routes.ts';
 import type { DesiredRoute } from './routes.ts';
 import { RulesetBuilder } from './ruleset-builder.ts';
+import { sameItems } from './same.ts';
 import type { Snapshot } from './snapshot.ts';
 import { addSpoofCheck } from './spoof.ts';
+import { Subjects } from './subjects.ts';
 import { Tenancy } from './tenancy.ts';
 import type { Warning } from './warning.ts';
 
@@ -34,23 +40,75 @@ export interface Desired {
   readonly unenforced: readonly Policy[];
 }
 
-/** What follows from a snapshot for its host. Equal snapshots give equal plans; nothing is remembered in between. */
+/** What follows from a snapshot for its host. Equal snapshots give equal plans. */
 export function plan(snapshot: Snapshot): Desired {
-  const tenancy = new Tenancy(snapshot.tenants);
-  const known = knownPods(snapshot, tenancy);
-  const { ranges, warnings } = hostRanges(snapshot);
-  const routes = desiredRoutes(snapshot, ranges);
-  const builder = new RulesetBuilder();
-  addHostSets(builder, { snapshot, ranges, known });
-  addSpoofCheck(builder, snapshot, ranges.own);
-  const { watches, unenforced } = addForward(builder, { snapshot, tenancy, known });
-  addMasquerade(builder, snapshot, ranges.own);
-  return {
-    routes: routes.routes,
-    ruleset: builder.ruleset(),
-    peerWatches: mergeWatches(watches, MAX_PEER_WATCHES),
-    exceptions: ownExceptions(snapshot, tenancy, known),
-    warnings: [...warnings, ...routes.warnings, ...poolWarnings(snapshot, tenancy)],
-    unenforced,
-  };
+  return new Planner().plan(snapshot);
+}
+
+/**
+ * Plans one snapshot after the other and remembers what it worked out of objects that are the same in the next, so that
+ * a plan costs what differs. The plans are those that `plan` makes.
+ */
+export class Planner {
+  readonly #index = new KnownIndex();
+  readonly #chains = new ChainMemory();
+  #tenancy: { readonly tenants: readonly Tenant[]; readonly tenancy: Tenancy } | undefined;
+  #world: PeerWorld | undefined;
+  #subjects: Subjects | undefined;
+
+  plan(snapshot: Snapshot): Desired {
+    const { tenancy, known } = this.#know(snapshot);
+    const world = this.#worldOf(snapshot, tenancy, known);
+    const subjects = new Subjects(snapshot, this.#subjects);
+    this.#subjects = subjects;
+    const { ranges, warnings } = hostRanges(snapshot);
+    const routes = desiredRoutes(snapshot, ranges);
+    const builder = new RulesetBuilder();
+    addHostSets(builder, { snapshot, ranges, known });
+    addSpoofCheck(builder, snapshot, ranges.own);
+    const { unenforced } = addForward(builder, { snapshot, world, known, memory: this.#chains, subjects });
+    addMasquerade(builder, snapshot, ranges.own);
+    return {
+      routes: routes.routes,
+      ruleset: builder.ruleset(),
+      peerWatches: mergeWatches(builder.watches, MAX_PEER_WATCHES),
+      exceptions: ownExceptions(snapshot, tenancy, known),
+      warnings: [...warnings, ...routes.warnings, ...poolWarnings(snapshot, tenancy)],
+      unenforced,
+    };
+  }
+
+  /** Whose addresses are; good until the next plan. */
+  identities(snapshot: Snapshot): IdentityIndex {
+    return new IdentityIndex(snapshot, this.#know(snapshot));
+  }
+
+  #know(snapshot: Snapshot): { readonly tenancy: Tenancy; readonly known: KnownPods } {
+    const tenants = [...snapshot.tenants.values()];
+    if (this.#tenancy === undefined || !sameItems(this.#tenancy.tenants, tenants)) {
+      this.#tenancy = { tenants, tenancy: new Tenancy(snapshot.tenants) };
+    }
+    const { tenancy } = this.#tenancy;
+    return { tenancy, known: this.#index.of(snapshot, tenancy) };
+  }
+
+  #worldOf({ network, namespaces }: Snapshot, tenancy: Tenancy, known: KnownPods): PeerWorld {
+    const { plans, segmentLabel } = network;
+    const now = {
+      plans,
+      segmentLabel,
+      tenancy,
+      namespaces: [...namespaces.values()],
+      inUse: [...known.byNamespace.keys()],
+    };
+    const before = this.#world;
+    const same =
+      before?.plans === plans &&
+      before.segmentLabel === segmentLabel &&
+      before.tenancy === tenancy &&
+      sameItems(before.namespaces, now.namespaces) &&
+      sameItems(before.inUse, now.inUse);
+    this.#world = same ? before : now;
+    return this.#world;
+  }
 }

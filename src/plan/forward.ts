@@ -5,14 +5,12 @@ import type { Policy } from '../policy/model.ts';
 import { comparePriority } from '../policy/world.ts';
 import type { LocalPod } from './known-pods.ts';
 import { leaseTexts } from './lease-texts.ts';
-import type { PeerWatch } from './peers.ts';
 import { addHostInput } from './host-input.ts';
 import { REVOKED_MARK } from './revoked-mark.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import { INTERFACE_PREFIX } from './spoof.ts';
-import { Subjects } from './subjects.ts';
-import type { Standing } from './subjects.ts';
+import type { Standing, Subjects } from './subjects.ts';
 import { acceptedRules, addTallies } from './tally.ts';
 
 const DIRECTIONS = ['egress', 'ingress'] as const;
@@ -25,18 +23,17 @@ const DIRECTIONS = ['egress', 'ingress'] as const;
  */
 export function addForward(
   builder: RulesetBuilder,
-  input: PolicyInput,
-): { readonly watches: readonly PeerWatch[]; readonly unenforced: readonly Policy[] } {
+  input: PolicyInput & { readonly subjects: Subjects },
+): { readonly unenforced: readonly Policy[] } {
   const compiler = new ChainCompiler(builder, input);
   const maps = {
     egress: { 4: new Map<string, string>(), 6: new Map<string, string>() },
     ingress: { 4: new Map<string, string>(), 6: new Map<string, string>() },
     host: { 4: new Map<string, string>(), 6: new Map<string, string>() },
   };
-  const subjects = new Subjects(input.snapshot);
   const unenforced = new Set<Policy>();
   for (const local of input.known.locals) {
-    const standings = standingsOf(subjects, local, input.snapshot.network.segmentLabel);
+    const standings = standingsOf(input.subjects, local, input.snapshot.network.segmentLabel);
     const { ingress, egress } = standings;
     for (const policy of [...faultyOf(ingress), ...faultyOf(egress)]) unenforced.add(policy);
     const verdicts = {
@@ -76,15 +73,21 @@ export function addForward(
     builder,
     families.map((family) => [family, maps.host[family]]),
   );
-  return { watches: compiler.watches, unenforced: [...unenforced].sort(comparePriority) };
+  return { unenforced: [...unenforced].sort(comparePriority) };
 }
+
+const faulty = new WeakMap<Standing, readonly Policy[]>();
 
 /** Those of a standing of which something fails closed. */
 function faultyOf(standing: Standing | undefined): readonly Policy[] {
   if (standing === undefined) return [];
+  const before = faulty.get(standing);
+  if (before !== undefined) return before;
   const { admin, policies, baseline } = standing;
   const all = [...admin.map(({ policy }) => policy), ...policies, ...baseline.map(({ policy }) => policy)];
-  return all.filter(({ problems }) => problems.length > 0);
+  const found = all.filter(({ problems }) => problems.length > 0);
+  faulty.set(standing, found);
+  return found;
 }
 
 function forwardRules(families: readonly Family[]): string[] {

@@ -6,26 +6,16 @@ import type { Decoded, Plan } from '../addr/plan.ts';
 import type { Host } from '../objects/host.ts';
 import type { Party } from '../policy/party.ts';
 import { type HeldRange, hostRanges } from './host-ranges.ts';
-import { knownPods, partyOfPod } from './known-pods.ts';
+import { knownPods } from './known-index.ts';
+import { partyOfPod } from './known-pods.ts';
 import type { KnownPods } from './known-pods.ts';
 import type { Snapshot } from './snapshot.ts';
 import { Tenancy } from './tenancy.ts';
 
-/** Says whose an address is, as this host knows it. */
-export interface IdentityIndex {
-  /**
-   * Whose `address` is. O(1), also for 100,000 addresses: each is worked out once.
-   *
-   * A pod by its lease or what is known of it, else by its bits; a host by its own addresses; inside an assigned
-   * host's range but nobody known, `unknown`; anything else, outside. The party has this address alone: it is asked for
-   * one connection, and peers by CIDR are judged by the address that this connection uses.
-   */
-  partyOf(address: Address): Party;
-}
-
 /** The index of one snapshot. */
 export function identityIndex(snapshot: Snapshot): IdentityIndex {
-  return new Index(snapshot);
+  const tenancy = new Tenancy(snapshot.tenants);
+  return new IdentityIndex(snapshot, { tenancy, known: knownPods(snapshot, tenancy) });
 }
 
 /** Whose one address is; for many, make an index. */
@@ -33,7 +23,8 @@ export function partyOf(snapshot: Snapshot, address: Address): Party {
   return identityIndex(snapshot).partyOf(address);
 }
 
-class Index implements IdentityIndex {
+/** Says whose an address is, as this host knows it. */
+export class IdentityIndex {
   readonly #snapshot: Snapshot;
   readonly #tenancy: Tenancy;
   readonly #known: KnownPods;
@@ -44,10 +35,10 @@ class Index implements IdentityIndex {
   readonly #hostByAddress = new Map<Address, Host>();
   readonly #parties = new Map<Address, Party>();
 
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Snapshot, { tenancy, known }: { readonly tenancy: Tenancy; readonly known: KnownPods }) {
     this.#snapshot = snapshot;
-    this.#tenancy = new Tenancy(snapshot.tenants);
-    this.#known = knownPods(snapshot, this.#tenancy);
+    this.#tenancy = tenancy;
+    this.#known = known;
     this.#plans = new Map(snapshot.network.plans.map((plan) => [plan.family, plan]));
     const { own, others } = hostRanges(snapshot).ranges;
     this.#ranges = [...own, ...others];
@@ -57,6 +48,13 @@ class Index implements IdentityIndex {
     }
   }
 
+  /**
+   * Whose `address` is. O(1), also for 100,000 addresses: each is worked out once.
+   *
+   * A pod by its lease or what is known of it, else by its bits; a host by its own addresses; inside an assigned
+   * host's range but nobody known, `unknown`; anything else, outside. The party has this address alone: it is asked for
+   * one connection, and peers by CIDR are judged by the address that this connection uses.
+   */
   partyOf(address: Address): Party {
     const before = this.#parties.get(address);
     if (before !== undefined) return before;

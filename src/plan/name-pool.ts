@@ -24,4 +24,15 @@ export class NamePool {
       if (holder === undefined || holder === key) return name;
     }
   }
+
+  /** Whether `name`, which was given to `key` before, can stand for it here. */
+  mayBe(name: string, key: string): boolean {
+    const holder = this.#keyOf.get(name);
+    return holder === undefined || holder === key;
+  }
+
+  /** Gives `name` to `key`. */
+  hold(name: string, key: string): void {
+    this.#keyOf.set(name, key);
+  }
 }

@@ -10,9 +10,8 @@ import type { PodParty, UnknownParty } from '../policy/party.ts';
 import { cidrNodes, prefixMask } from './cidr-nodes.ts';
 import { hostPrefix } from './host-ranges.ts';
 import { partyOfPod, type KnownPods } from './known-pods.ts';
-import type { NamePool } from './name-pool.ts';
 import { EVERY_POD, selectionText } from './peers.ts';
-import type { PeerCompiler, PeerWatch, Wanted } from './peers.ts';
+import type { PeerCompiler, Wanted } from './peers.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import { setLookup } from './set-lookups.ts';
@@ -42,7 +41,6 @@ interface Found {
 /** What conditions are made of. */
 export interface ConditionInput {
   readonly builder: RulesetBuilder;
-  readonly names: NamePool;
   readonly snapshot: Snapshot;
   readonly tenancy: Tenancy;
   readonly known: KnownPods;
@@ -58,8 +56,6 @@ export class PeerConditions {
   readonly #input: ConditionInput;
   readonly #plans: readonly Plan[];
   readonly #world: Labelled;
-  readonly #made = new Map<string, readonly string[]>();
-  readonly watches: PeerWatch[] = [];
 
   constructor(input: ConditionInput) {
     this.#input = input;
@@ -102,9 +98,9 @@ export class PeerConditions {
   }
 
   #cidrsOf({ family }: Plan, blocks: readonly CidrBlock[], side: Side): readonly string[] {
-    const { builder, names } = this.#input;
+    const { builder } = this.#input;
     const rules = blocks.map((block) => ({ ...block, ports: 'any' as const }));
-    const base = names.name('cidrs', blocksText(blocks));
+    const base = builder.name('cidrs', blocksText(blocks));
     const conditions: string[] = [];
     let longer = '';
     for (const [length, nodes] of cidrNodes(family, rules)) {
@@ -112,7 +108,7 @@ export class PeerConditions {
       const expression = `${WORDS[family].ip} ${side}${mask === undefined ? '' : ` & ${mask}`}`;
       const set = (what: string, bases: readonly Address[]): string => {
         const name = `${base}-${what}${length}-${family}`;
-        return builder.has(name) ? name : builder.set(name, WORDS[family].type, bases);
+        return builder.shared(name, WORDS[family].type, () => bases);
       };
       const inside = nodes.filter(({ ports }) => ports === 'any').map((node) => node.base);
       const outside = nodes.filter(({ ports }) => ports !== 'any').map((node) => node.base);
@@ -124,15 +120,15 @@ export class PeerConditions {
   }
 
   #nodes(selectors: readonly LabelSelector[], side: Side): readonly string[] {
-    const { builder, names, peers } = this.#input;
+    const { builder, peers } = this.#input;
     return selectors.flatMap((selector) => {
       const text = formatSelector(selector);
       const addresses = peers.nodeAddresses(selector);
       return this.#plans.flatMap(({ family }) => {
         const own = addresses.filter((address) => familyOf(address) === family);
         if (own.length === 0) return [];
-        const name = `${names.name('nodes', text)}-${family}`;
-        if (!builder.has(name)) builder.set(name, WORDS[family].type, own, { comment: `nodes {${text}}` });
+        const name = `${builder.name('nodes', text)}-${family}`;
+        builder.shared(name, WORDS[family].type, () => own, { comment: `nodes {${text}}` });
         return [`${WORDS[family].ip} ${side} @${name}`];
       });
     });
@@ -143,16 +139,16 @@ export class PeerConditions {
     port: { readonly name: string; readonly protocol: Protocol },
     wanted: Wanted,
   ): readonly string[] {
-    const { builder, names } = this.#input;
+    const { builder } = this.#input;
     const { elements, watches } = this.#input.peers.namedPorts(peers, port, wanted);
-    this.watches.push(...watches);
+    builder.watch(watches);
     const key = `${port.protocol}/${port.name} of ${peersText(peers)}${wanted === 'certain' ? '' : ' perhaps'}`;
     return this.#plans.flatMap(({ family }) => {
       const own = elements.get(family) ?? [];
       if (own.length === 0) return [];
       const { ip, type } = WORDS[family];
-      const name = `${names.name('named', key)}-${family}`;
-      if (!builder.has(name)) builder.set(name, `${type} . inet_proto . inet_service`, own, { comment: key });
+      const name = `${builder.name('named', key)}-${family}`;
+      builder.shared(name, `${type} . inet_proto . inet_service`, () => own, { comment: key });
       return [`${ip} daddr . meta l4proto . th dport @${name}`];
     });
   }
@@ -170,20 +166,18 @@ export class PeerConditions {
     whose: 'any' | 'unknown',
   ): readonly string[] {
     if (peers.length === 0) return [];
-    this.watches.push(...this.#input.peers.watches(peers, wanted));
+    const { builder, peers: compiler } = this.#input;
+    builder.watch(compiler.watches(peers, wanted));
     const perhaps = wanted === 'certain' ? '' : ' perhaps';
     const key = `${peersText(peers)}${perhaps}${whose === 'any' ? '' : ', ports unknown'}`;
-    const memo = `${plan.family} ${side} ${key}`;
-    const before = this.#made.get(memo);
-    if (before !== undefined) return before;
     const means = (party: PodParty | UnknownParty): boolean => {
       const { answer } = matchesPeers(this.#world, peers, party);
       return answer === 'yes' || (wanted === 'possible' && answer === 'unknown');
     };
-    const single = whose === 'unknown' || peers.some((peer) => !this.#input.peers.isByBits(peer));
-    const conditions = this.#write(plan, side, key, this.#find(plan, means, whose, single), wanted);
-    this.#made.set(memo, conditions);
-    return conditions;
+    const single = whose === 'unknown' || peers.some((peer) => !compiler.isByBits(peer));
+    return builder.part(`${plan.family} ${side} ${key}`, () =>
+      this.#write(plan, side, key, this.#find(plan, means, whose, single), wanted),
+    );
   }
 
   #find(
@@ -232,11 +226,11 @@ export class PeerConditions {
   #write(plan: Plan, side: Side, key: string, found: Found, wanted: Wanted): readonly string[] {
     const { family } = plan;
     const { ip, type } = WORDS[family];
-    const { builder, names } = this.#input;
-    const base = names.name('peers', key);
+    const { builder } = this.#input;
+    const base = builder.name('peers', key);
     const set = (what: string, elements: readonly Address[]): string => {
       const name = `${base}${what}-${family}`;
-      return builder.has(name) ? name : builder.set(name, type, elements, { comment: key });
+      return builder.shared(name, type, () => elements, { comment: key });
     };
     const address = `${ip} ${side}`;
     const inHosts = `${hostPrefix(plan, side)} == @hosts${family}`;
@@ -298,7 +292,7 @@ export class PeerConditions {
 
   #once(name: string, plan: Plan, comment: string, elements: () => readonly Address[]): string {
     const { builder } = this.#input;
-    return builder.has(name) ? name : builder.set(name, WORDS[plan.family].type, elements(), { comment });
+    return builder.shared(name, WORDS[plan.family].type, elements, { comment });
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Address, Family } from '../addr/address.ts';
 import type { Plan } from '../addr/plan.ts';
+import type { Namespace } from '../objects/namespace.ts';
 import { EVERYTHING, formatSelector, matches } from '../objects/selector.ts';
 import type { LabelSelector } from '../objects/selector.ts';
 import { matchesPeers } from '../policy/match.ts';
 import type { Peer, PodSelection, Protocol } from '../policy/model.ts';
 import { partyOfPod, podMatches } from './known-pods.ts';
 import type { KnownAddress, KnownPods } from './known-pods.ts';
+import { sameItems } from './same.ts';
 import { selectsNamespace } from './selects-namespace.ts';
 import type { Snapshot } from './snapshot.ts';
 import { peerValue } from './tenancy.ts';
@@ -46,39 +48,92 @@ export const EVERY_POD: PodPeer = {
   selection: { namespaces: { kind: 'selector', selector: EVERYTHING }, pods: EVERYTHING },
 };
 
+const NOBODY: readonly KnownAddress[] = [];
+
 interface Masks {
   readonly tenants: Address[];
   readonly segments: Address[];
 }
 
-/** Turns selections of pods into masks and addresses, each once a plan. */
+/** What a selection came to, and what it was worked out of. */
+interface Remembered {
+  readonly key: string;
+  readonly world: PeerWorld;
+  readonly namespaces: readonly string[];
+  /** By namespace. */
+  readonly candidates: readonly (readonly KnownAddress[])[];
+  readonly compiled: CompiledPeers;
+}
+
+/** What tells whom selections mean, beside the pods; another object when any of it differs. */
+export interface PeerWorld {
+  readonly plans: readonly Plan[];
+  readonly segmentLabel: string;
+  readonly tenancy: Tenancy;
+  readonly namespaces: readonly Namespace[];
+  /** Of the pods that are known. */
+  readonly inUse: readonly string[];
+}
+
+/** Hears what was asked of a compiler: a selection, or more, which depends on all that is known. */
+export interface PeerNotes {
+  use(selection: PodSelection, compiled: CompiledPeers): void;
+  useMore(): void;
+}
+
+/** What selections came to before: those that mean the same still do. */
+export type PeerMemory = WeakMap<PodSelection, Remembered>;
+
+/** Turns selections of pods into masks and addresses. */
 export class PeerCompiler {
   readonly #snapshot: Snapshot;
+  readonly #world: PeerWorld;
   readonly #tenancy: Tenancy;
   readonly #known: KnownPods;
-  readonly #compiled = new Map<string, CompiledPeers>();
-  readonly #bySelection = new Map<PodSelection, CompiledPeers>();
+  readonly #memory: PeerMemory;
+  /** By text: policies that name the same peers do it by objects of their own. */
+  readonly #compiled = new Map<string, Remembered>();
+  readonly #noted: PeerNotes | undefined;
   #ofPool: readonly PeerWatch[] | undefined;
 
-  constructor(snapshot: Snapshot, tenancy: Tenancy, known: KnownPods) {
+  constructor(snapshot: Snapshot, world: PeerWorld, known: KnownPods, memory: PeerMemory, noted?: PeerNotes) {
+    this.#noted = noted;
     this.#snapshot = snapshot;
-    this.#tenancy = tenancy;
+    this.#world = world;
+    this.#tenancy = world.tenancy;
     this.#known = known;
+    this.#memory = memory;
   }
 
-  /** The pods of `selection`. */
+  /** The pods of `selection`; the same object as before if nothing about them differs. */
   compile(selection: PodSelection): CompiledPeers {
-    const before = this.#bySelection.get(selection);
-    if (before !== undefined) return before;
-    const key = selectionText(selection);
-    const compiled = this.#compiled.get(key) ?? this.#compileNew(selection, key);
-    this.#compiled.set(key, compiled);
-    this.#bySelection.set(selection, compiled);
+    const { compiled } = this.#recall(selection);
+    this.#noted?.use(selection, compiled);
     return compiled;
+  }
+
+  #recall(selection: PodSelection): Remembered {
+    const before = this.#memory.get(selection);
+    if (before !== undefined && this.#holds(before, selection)) return before;
+    const key = before?.key ?? selectionText(selection);
+    let now = this.#compiled.get(key) ?? this.#compileNew(selection, key);
+    if (before !== undefined && sameCompiled(before.compiled, now.compiled))
+      now = { ...now, compiled: before.compiled };
+    this.#compiled.set(key, now);
+    this.#memory.set(selection, now);
+    return now;
+  }
+
+  #holds({ world, namespaces, candidates }: Remembered, selection: PodSelection): boolean {
+    return (
+      world === this.#world &&
+      namespaces.every((namespace, index) => this.#candidates(namespace, selection.pods) === candidates[index])
+    );
   }
 
   /** All addresses of the Nodes with these labels. */
   nodeAddresses(selector: LabelSelector): readonly Address[] {
+    this.#noted?.useMore();
     const hosts = [...this.#snapshot.hosts.values()].filter(({ labels }) => matches(selector, labels));
     return hosts.flatMap(({ addresses }) => addresses);
   }
@@ -93,6 +148,7 @@ export class PeerCompiler {
     port: { readonly name: string; readonly protocol: Protocol },
     wanted: Wanted = 'certain',
   ): { readonly elements: ReadonlyMap<Family, readonly string[]>; readonly watches: readonly PeerWatch[] } {
+    this.#noted?.useMore();
     const { network, namespaces } = this.#snapshot;
     const world = { segmentLabel: network.segmentLabel, namespaces };
     const elements = new Map<Family, string[]>();
@@ -115,6 +171,7 @@ export class PeerCompiler {
 
   /** What has to be watched so that it is known who is meant by `peers`, or also who is not. */
   watches(peers: readonly PodPeer[], wanted: Wanted): readonly PeerWatch[] {
+    this.#noted?.useMore();
     const certain = peers.flatMap(({ selection }) => this.compile(selection).watches);
     if (wanted === 'certain') return certain;
     const all = peers.filter((peer) => !this.isByBits(peer)).flatMap((peer) => this.#watchesOfAll(peer.selection));
@@ -142,12 +199,14 @@ export class PeerCompiler {
     return this.#ofPool;
   }
 
-  #compileNew(selection: PodSelection, key: string): CompiledPeers {
+  #compileNew(selection: PodSelection, key: string): Remembered {
     const namespaces = this.#namespacesOf(selection.namespaces);
     const byMask = maskable(selection.pods, this.#snapshot.network.segmentLabel);
     const watches: PeerWatch[] = [];
     if (!byMask) watches.push(...watchesOf(selection, selection.pods));
-    const pods = this.#addressesIn(namespaces, selection.pods, byMask ? 'irregular' : 'byNamespace');
+    const candidates = namespaces.map((namespace) => this.#candidates(namespace, selection.pods));
+    const label = this.#snapshot.network.segmentLabel;
+    const pods = candidates.flatMap((list) => list.filter(({ pod }) => podMatches(pod, selection.pods, label)));
     const byFamily = new Map<Family, FamilyPeers>();
     for (const plan of this.#snapshot.network.plans) {
       const masks: Masks = { tenants: [], segments: [] };
@@ -157,7 +216,16 @@ export class PeerCompiler {
       const exact = pods.filter(({ family }) => family === plan.family).map(({ address }) => address);
       byFamily.set(plan.family, { ...masks, exact });
     }
-    return { byFamily, shared: watches.length > 0 ? key : undefined, watches };
+    const compiled = { byFamily, shared: watches.length > 0 ? key : undefined, watches };
+    return { key, world: this.#world, namespaces, candidates, compiled };
+  }
+
+  /** All that may have to be named one by one; the same list as before if they are the same. */
+  #candidates(namespace: string, selector: LabelSelector): readonly KnownAddress[] {
+    if (maskable(selector, this.#snapshot.network.segmentLabel)) return this.#known.irregular.get(namespace) ?? NOBODY;
+    const exactly = selector.requirements.find(({ operator, values }) => operator === 'In' && values.length === 1);
+    if (exactly !== undefined) return this.#known.having(namespace, exactly.key, exactly.values[0] ?? '');
+    return this.#known.byNamespace.get(namespace) ?? NOBODY;
   }
 
   /** Adds the masks of one namespace, and says what has to be watched where there are no bits. */
@@ -179,32 +247,35 @@ export class PeerCompiler {
     return [{ namespace, selector: formatSelector({ requirements: [requirement] }) }];
   }
 
-  #addressesIn(
-    namespaces: readonly string[],
-    selector: LabelSelector,
-    among: 'byNamespace' | 'irregular',
-  ): readonly KnownAddress[] {
-    const label = this.#snapshot.network.segmentLabel;
-    return namespaces.flatMap((namespace) =>
-      (this.#known[among].get(namespace) ?? []).filter(({ pod }) => podMatches(pod, selector, label)),
-    );
-  }
-
   #namespacesOf(namespaces: PodSelection['namespaces']): readonly string[] {
     if (namespaces.kind === 'names') return [...new Set(namespaces.names)];
-    const all = new Set([
-      ...this.#snapshot.namespaces.keys(),
-      ...this.#snapshot.tenants.keys(),
-      ...this.#known.byNamespace.keys(),
-    ]);
+    const all = new Set([...this.#snapshot.namespaces.keys(), ...this.#snapshot.tenants.keys(), ...this.#world.inUse]);
     return [...all].filter((name) => selectsNamespace(this.#snapshot, namespaces, name) === 'yes');
   }
+}
+
+function sameCompiled(a: CompiledPeers, b: CompiledPeers): boolean {
+  if (a.shared !== b.shared || a.byFamily.size !== b.byFamily.size) return false;
+  if (!sameItems(a.watches.map(watchKey), b.watches.map(watchKey))) return false;
+  return [...a.byFamily].every(([family, one]) => {
+    const other = b.byFamily.get(family);
+    return (
+      other !== undefined &&
+      sameItems(one.tenants, other.tenants) &&
+      sameItems(one.segments, other.segments) &&
+      sameItems(one.exact, other.exact)
+    );
+  });
+}
+
+function watchKey({ namespace, selector }: PeerWatch): string {
+  return `${namespace} ${selector}`;
 }
 
 /** The fewest watches that show all of it; above `limit` of them one watch on all pods. */
 export function mergeWatches(watches: Iterable<PeerWatch>, limit: number): readonly PeerWatch[] {
   const byKey = new Map<string, PeerWatch>();
-  for (const watch of watches) byKey.set(`${watch.namespace} ${watch.selector}`, watch);
+  for (const watch of watches) byKey.set(watchKey(watch), watch);
   const needed = [...byKey.values()].filter(
     ({ namespace, selector }) =>
       !(namespace !== '' && byKey.has(` ${selector}`)) &&
@@ -212,7 +283,7 @@ export function mergeWatches(watches: Iterable<PeerWatch>, limit: number): reado
       !(namespace !== '' && byKey.has(' ')),
   );
   if (needed.length > limit) return [{ namespace: '', selector: '' }];
-  return needed.sort((a, b) => (`${a.namespace} ${a.selector}` < `${b.namespace} ${b.selector}` ? -1 : 1));
+  return needed.sort((a, b) => (watchKey(a) < watchKey(b) ? -1 : 1));
 }
 
 /** Whether the bits of an address tell whether its pod is selected: nothing is asked beside the segment. */

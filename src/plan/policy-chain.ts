@@ -4,7 +4,6 @@ import type { Direction } from '../policy/model.ts';
 import type { ChainMatches, Lookup } from './chain-matches.ts';
 import { cidrNodes, prefixMask } from './cidr-nodes.ts';
 import { hostPrefix } from './host-ranges.ts';
-import type { NamePool } from './name-pool.ts';
 import { portConditions } from './ports.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
@@ -15,7 +14,6 @@ import { peerMask } from './tenancy.ts';
 export interface ChainContext {
   readonly builder: RulesetBuilder;
   readonly plans: readonly Plan[];
-  readonly names: NamePool;
 }
 
 /** The chain of the policies of the middle tier that select a pod. */
@@ -120,12 +118,10 @@ class ChainWriter {
   }
 
   #allowShared(family: Family): void {
-    const { builder, names } = this.#context;
+    const { builder } = this.#context;
     for (const { key, addresses, ports } of this.#matches.shared) {
-      const name = `${names.name('peers', key)}-${family}`;
-      if (!builder.has(name)) {
-        builder.set(name, WORDS[family].type, addresses.get(family) ?? [], { comment: key });
-      }
+      const name = `${builder.name('peers', key)}-${family}`;
+      builder.shared(name, WORDS[family].type, () => addresses.get(family) ?? [], { comment: key });
       this.#allow(
         portConditions(ports).map((port) => `${this.#peer(family)} @${name}${port === '' ? '' : ` ${port}`}`),
       );
@@ -133,12 +129,10 @@ class ChainWriter {
   }
 
   #allowNamed(family: Family): void {
-    const { builder, names } = this.#context;
+    const { builder } = this.#context;
     for (const { key, elements } of this.#matches.named.values()) {
-      const name = `${names.name('named', key)}-${family}`;
-      if (!builder.has(name)) {
-        builder.set(name, `${WORDS[family].type} . inet_proto . inet_service`, elements.get(family) ?? []);
-      }
+      const name = `${builder.name('named', key)}-${family}`;
+      builder.shared(name, `${WORDS[family].type} . inet_proto . inet_service`, () => elements.get(family) ?? []);
       this.#allow([`${this.#peer(family)} . meta l4proto . th dport @${name}`]);
     }
   }

@@ -1,8 +1,10 @@
 import { matchesPartly } from '../objects/selector.ts';
 import type { Answer } from '../objects/selector.ts';
 import type { Labels } from '../objects/meta.ts';
+import type { Namespace } from '../objects/namespace.ts';
 import type { Direction, Policy } from '../policy/model.ts';
 import { comparePriority } from '../policy/world.ts';
+import { sameItems } from './same.ts';
 import { selectsNamespace } from './selects-namespace.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -34,6 +36,9 @@ export interface Standing {
 /** What decides about a pod in both directions; undefined: nothing does, everything is allowed. */
 export type Standings = Readonly<Record<Direction, Standing | undefined>>;
 
+/** More classes of pods of one namespace are forgotten, as many come and go. */
+const MAX_CLASSES = 4_096;
+
 interface Candidate {
   readonly policy: Policy;
   /** Whether the policy means pods of the namespace; never `no`. */
@@ -41,25 +46,34 @@ interface Candidate {
 }
 
 interface NamespacePolicies {
-  readonly isolated: boolean;
+  readonly namespace: Namespace | undefined;
+  /** Those that name it, and those that may select it. */
+  readonly policies: readonly Policy[];
   readonly candidates: readonly Candidate[];
   /** Labels that any of the policies asks for: pods alike in these are alike to all of them. */
   readonly keys: readonly string[];
   readonly byLabels: Map<string, Standings>;
+  /** As they were before. */
+  readonly former: readonly Standings[];
 }
 
 /**
  * Finds the policies that select pods, each class of pods with equal labels once. As `evaluate` has it: a policy that
- * only may select a pod, because not all of its labels are known, isolates it and allows it nothing.
+ * only may select a pod, because not all of its labels are known, isolates it and allows it nothing. A standing that is
+ * as it was among the subjects of an earlier snapshot is the same object.
  */
 export class Subjects {
   readonly #snapshot: Snapshot;
   readonly #byNamespace = new Map<string, Policy[]>();
   readonly #bySelector: Policy[] = [];
   readonly #namespaces = new Map<string, NamespacePolicies>();
+  readonly #before: ReadonlyMap<string, NamespacePolicies>;
+  #unknown: Standings | undefined;
 
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Snapshot, before?: Subjects) {
     this.#snapshot = snapshot;
+    const same = before !== undefined && before.#snapshot.network.segmentLabel === snapshot.network.segmentLabel;
+    this.#before = same ? before.#namespaces : new Map();
     for (const policy of snapshot.policies) {
       const { namespaces } = policy.subject;
       if (namespaces.kind === 'selector') this.#bySelector.push(policy);
@@ -83,8 +97,8 @@ export class Subjects {
       return answer === 'no' ? [] : [{ policy, certain: answer === 'yes' && inNamespace === 'yes' }];
     });
     const standings: Standings = {
-      ingress: standing('ingress', chosen, here.isolated),
-      egress: standing('egress', chosen, false),
+      ingress: formerOne('ingress', standing('ingress', chosen, here.namespace?.isolated ?? true), here.former),
+      egress: formerOne('egress', standing('egress', chosen, false), here.former),
     };
     here.byLabels.set(key, standings);
     return standings;
@@ -92,25 +106,61 @@ export class Subjects {
 
   /** What decides about an address whose pod nobody knows: whatever may isolate it does. */
   ofUnknown(): Standings {
-    const chosen = this.#snapshot.policies.map((policy) => ({ policy, certain: false }));
-    return { ingress: CLOSED, egress: standing('egress', chosen, false) };
+    if (this.#unknown === undefined) {
+      const chosen = this.#snapshot.policies.map((policy) => ({ policy, certain: false }));
+      this.#unknown = { ingress: CLOSED, egress: standing('egress', chosen, false) };
+    }
+    return this.#unknown;
   }
 
   #readNamespace(name: string): NamespacePolicies {
-    const namespace = this.#snapshot.namespaces.get(name);
-    const candidates: Candidate[] = (this.#byNamespace.get(name) ?? []).map((policy) => ({
-      policy,
-      inNamespace: 'yes',
-    }));
-    for (const policy of this.#bySelector) {
-      const inNamespace = selectsNamespace(this.#snapshot, policy.subject.namespaces, name);
-      if (inNamespace !== 'no') candidates.push({ policy, inNamespace });
-    }
-    const keys = new Set(candidates.flatMap(({ policy }) => policy.subject.pods.requirements.map((r) => r.key)));
-    const read = { isolated: namespace?.isolated ?? true, candidates, keys: [...keys], byLabels: new Map() };
+    const read = this.#recall(name);
     this.#namespaces.set(name, read);
     return read;
   }
+
+  #recall(name: string): NamespacePolicies {
+    const namespace = this.#snapshot.namespaces.get(name);
+    const named = this.#byNamespace.get(name) ?? [];
+    const policies = [...named, ...this.#bySelector];
+    const before = this.#before.get(name);
+    if (before?.namespace === namespace && before !== undefined && sameItems(before.policies, policies)) {
+      return before.byLabels.size <= MAX_CLASSES ? before : { ...before, byLabels: new Map() };
+    }
+    const candidates = policies.flatMap((policy, index): readonly Candidate[] => {
+      if (index < named.length) return [{ policy, inNamespace: 'yes' }];
+      const inNamespace = selectsNamespace(this.#snapshot, policy.subject.namespaces, name);
+      return inNamespace === 'no' ? [] : [{ policy, inNamespace }];
+    });
+    const keys = new Set(candidates.flatMap(({ policy }) => policy.subject.pods.requirements.map((r) => r.key)));
+    const former = [...(before?.byLabels.values() ?? [])];
+    return { namespace, policies, candidates, keys: [...keys], byLabels: new Map(), former };
+  }
+}
+
+/** The one of `former` that says the same as `now`, so that what was made of it can be told by it. */
+function formerOne(
+  direction: Direction,
+  now: Standing | undefined,
+  former: readonly Standings[],
+): Standing | undefined {
+  return former.find((one) => sameStanding(one[direction], now))?.[direction] ?? now;
+}
+
+function sameStanding(a: Standing | undefined, b: Standing | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.isolated === b.isolated &&
+    sameItems(a.policies, b.policies) &&
+    sameChosen(a.admin, b.admin) &&
+    sameChosen(a.baseline, b.baseline)
+  );
+}
+
+function sameChosen(a: readonly Chosen[], b: readonly Chosen[]): boolean {
+  const same = (one: Chosen, other: Chosen | undefined): boolean =>
+    one.policy === other?.policy && one.certain === other.certain;
+  return a.length === b.length && a.every((one, index) => same(one, b[index]));
 }
 
 /** Equal for pods that are alike in the labels `keys`. */

@@ -34,7 +34,7 @@ interface TenantIndex {
   readonly nameOf: ReadonlyMap<number, string>;
 }
 
-/** Ids and names of tenants and segments, both ways, each answer O(1). Built once a snapshot. */
+/** Ids and names of tenants and segments, both ways, each answer O(1). */
 export class Tenancy {
   readonly #byNamespace = new Map<string, TenantIndex>();
   /** null: two Tenants claim the id, so it names neither. */

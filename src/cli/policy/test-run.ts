@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { KubeClient } from '../../kube/client.ts';
-import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { PolicyDependencies } from './read-world.ts';
 
 /** What a command wrote, and its status. */
@@ -26,7 +25,7 @@ export function filesOf(t: TestContext, texts: Readonly<Record<string, string>>)
 /** Runs a policy command with what it may ask for. */
 export async function runCommand(
   command: (deps: PolicyDependencies) => Promise<number>,
-  more: { readonly stdin?: string; readonly client?: KubeClient; readonly clock?: Clock } = {},
+  more: { readonly stdin?: string; readonly client?: KubeClient } = {},
 ): Promise<Ran> {
   const written = { stdout: '', stderr: '' };
   const status = await command({
@@ -39,7 +38,6 @@ export async function runCommand(
     })(),
     stdout: { write: (text) => (written.stdout += text) },
     stderr: { write: (text) => (written.stderr += text) },
-    clock: more.clock ?? systemClock,
   });
   return { status, ...written };
 }
