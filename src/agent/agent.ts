@@ -5,6 +5,7 @@ import { Conntrack } from '../kernel/conntrack.ts';
 import { LibNft } from '../kernel/libnftables.ts';
 import { LinkMaker } from '../kernel/link-maker.ts';
 import { LinkRemover } from '../kernel/link-remover.ts';
+import { NftTable } from '../kernel/nft-table.ts';
 import { Rtnl } from '../kernel/rtnl.ts';
 import type { Sysctls } from '../kernel/sysctl.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -36,11 +37,13 @@ import { AgentMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
 import { PodIdentities } from './pod-identities.ts';
 import { PodNetwork } from './pod-network.ts';
+import { PolicyTraces } from './policy-traces.ts';
 import { Reconciler } from './reconciler.ts';
 import { tableRepaired } from './repair-event.ts';
 import { Reporter } from './reporter.ts';
 import { SelfRepair } from './self-repair.ts';
 import { sweepLinks } from './sweep-links.ts';
+import { traceConnection } from './trace.ts';
 import { UnenforcedPolicies } from './unenforced-policies.ts';
 
 /** What an agent needs. It works in the network namespace that it runs in. */
@@ -234,9 +237,11 @@ class Agent {
       this.#serving = true;
       const written = installCni(installation, conflist);
       void this.#checker.run(signal);
+      const tracing = this.#traces().run(signal);
       log.info({ host: this.#observer.host?.id, leases: this.#leases.list().length, written }, 'connects pods');
       onReady?.();
       await this.#collector().run(signal);
+      await tracing;
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -257,6 +262,18 @@ class Agent {
     this.#conntrack.close();
     this.#rtnl.close();
     this.#o.log.info({}, 'has ended; the kernel keeps its routes and rules');
+  }
+
+  #traces(): PolicyTraces {
+    return new PolicyTraces({
+      ...this.#o,
+      trace: (question) => {
+        using table = NftTable.open(TABLE);
+        const texts = (chain: string): ReadonlyMap<number, string> => this.#nft.ruleTexts(TABLE, chain);
+        return traceConnection(question, { rtnl: this.#rtnl, table, texts });
+      },
+      metrics: this.#metrics.reflector,
+    });
   }
 
   #collector(): Collector {

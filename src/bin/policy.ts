@@ -6,6 +6,7 @@ import { lintCommand, type LintArguments } from '../cli/policy/lint.ts';
 import { matrixCommand } from '../cli/policy/matrix.ts';
 import type { PolicyDependencies } from '../cli/policy/read-world.ts';
 import type { HttpKubeClient } from '../kube/http-client.ts';
+import { systemClock } from '../lib/clock.ts';
 import { clusterOptions, type ClusterOptions } from './cluster-options.ts';
 
 /** The options that all of them have. */
@@ -27,10 +28,11 @@ async function run(options: ClusterOptions, command: (deps: PolicyDependencies) 
   try {
     process.exitCode = await command({
       // Offline nobody waits for an HTTP client to load.
-      connect: async () => (client = (await (await import('./cluster.ts')).connect(options)).client),
+      connect: async () => (client ??= (await (await import('./cluster.ts')).connect(options)).client),
       stdin: process.stdin,
       stdout: process.stdout,
       stderr: process.stderr,
+      clock: systemClock,
     });
   } finally {
     await client?.close();
@@ -48,6 +50,8 @@ function subcommand(name: string, description: string, outputs: readonly [string
     .addOption(new Option('-o, --output <format>', 'how to print').choices(outputs).default(outputs[0]));
 }
 
+type ExplainedEnds = Omit<ExplainArguments, 'files' | 'live'>;
+
 function explain(): Command {
   const ends = 'NAMESPACE/POD, host:NODE or an address';
   return subcommand('explain', 'Says whether a connection is allowed, and which line of which policy decides.', [
@@ -57,8 +61,12 @@ function explain(): Command {
     .requiredOption('--from <end>', `who connects: ${ends}`)
     .requiredOption('--to <end>', `to whom: ${ends}`)
     .requiredOption('--port <port>', 'TCP/80, UDP/dns (by name of a container port) or ICMP')
-    .action(({ file = [], ...options }: Options & Omit<ExplainArguments, 'files'>) =>
-      run(options, (deps) => explainCommand({ ...options, files: file }, deps)),
+    .option(
+      '--live',
+      'asks the hosts, too: which chain and rule does it, and whether the kernel agrees; status 3 if not',
+    )
+    .action(({ file = [], live = false, ...options }: Options & Partial<ExplainArguments> & ExplainedEnds) =>
+      run(options, (deps) => explainCommand({ ...options, live, files: file }, deps)),
     );
 }
 

@@ -9,6 +9,7 @@ import { applyActions, describeAction } from './apply.ts';
 import { assign } from './assign.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
+import { removeOldTraces } from './old-traces.ts';
 import { removeOrphanReports } from './orphan-reports.ts';
 import type { Warning } from './state.ts';
 
@@ -17,6 +18,9 @@ const RETRY = { initialMs: 10, maxMs: 500 };
 
 /** How often reports of machines that are gone are looked for, in milliseconds. */
 const SWEEP_EVERY_MS = 600_000;
+
+/** How often questions to hosts that nobody asks any more are looked for, in milliseconds. */
+const SWEEP_TRACES_EVERY_MS = 60_000;
 
 /** What a controller needs. */
 export interface ControllerOptions {
@@ -92,7 +96,7 @@ export class Controller {
       await this.#makeNetwork(leading);
       this.#runner = runner;
       runner.markDirty();
-      await this.#sweep(leading);
+      await Promise.all([this.#sweep(leading), this.#sweepTraces(leading)]);
     } catch (error) {
       if (!leading.aborted) throw error;
     } finally {
@@ -131,6 +135,20 @@ export class Controller {
         if (!leading.aborted) log.warn({ err: error }, 'could not look for reports of machines that are gone');
       }
       await clock.sleep(SWEEP_EVERY_MS, leading).catch(() => undefined);
+    }
+  }
+
+  /** No event tells that nobody waits for an answer any more. Ends with `leading`. */
+  async #sweepTraces(leading: AbortSignal): Promise<void> {
+    const { client, clock, log } = this.#options;
+    while (!leading.aborted) {
+      try {
+        const removed = await removeOldTraces(client, clock);
+        if (removed > 0) log.info({ removed }, 'removed questions to hosts that nobody asks any more');
+      } catch (error) {
+        if (!leading.aborted) log.warn({ err: error }, 'could not look for questions that nobody asks any more');
+      }
+      await clock.sleep(SWEEP_TRACES_EVERY_MS, leading).catch(() => undefined);
     }
   }
 

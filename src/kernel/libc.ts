@@ -62,6 +62,7 @@ export interface LibnftablesCalls {
   nft_ctx_new(flags: number): Pointer;
   nft_ctx_free(context: Pointer): void;
   nft_ctx_set_dry_run(context: Pointer, dry: boolean): void;
+  nft_ctx_output_set_flags(context: Pointer, flags: number): void;
   nft_ctx_buffer_output(context: Pointer): number;
   nft_ctx_buffer_error(context: Pointer): number;
   nft_ctx_get_output_buffer(context: Pointer): string;
@@ -115,6 +116,7 @@ export function libnftables(): LibnftablesCalls {
   libnftablesLoaded = {
     nft_ctx_new: library.func('void *nft_ctx_new(uint32_t)'),
     nft_ctx_free: library.func('void nft_ctx_free(void *)'),
+    nft_ctx_output_set_flags: library.func('void nft_ctx_output_set_flags(void *, unsigned int)'),
     nft_ctx_set_dry_run: library.func('void nft_ctx_set_dry_run(void *, bool)'),
     nft_ctx_buffer_output: library.func('int nft_ctx_buffer_output(void *)'),
     nft_ctx_buffer_error: library.func('int nft_ctx_buffer_error(void *)'),

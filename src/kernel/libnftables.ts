@@ -2,11 +2,18 @@ import { changeText, encodeChanges } from '../nft/element-change.ts';
 import type { ElementChange } from '../nft/element-change.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft.ts';
+import { nameText } from '../nft/text.ts';
 import { isKernelError } from './kernel-error.ts';
 import { libnftables } from './libc.ts';
 import type { Pointer } from './libc.ts';
 import { withNetns } from './netns.ts';
 import { NftElements } from './nft-elements.ts';
+
+// nftables/libnftables.h
+const OUTPUT_STATELESS = 1 << 2;
+const OUTPUT_HANDLE = 1 << 3;
+
+const RULE_LINE = /^\t\t(.+) # handle (\d+)$/gm;
 
 /**
  * nftables in-process, through libnftables: an `nft` process for every change would cost twenty times as much. Elements
@@ -65,6 +72,24 @@ export class LibNft implements Nft {
 
   list(table: string): string {
     return this.#command(`list table inet ${table}`);
+  }
+
+  /**
+   * The rules of a chain of the table `inet NAME` as nft(8) lists them, by their handles; none when there is no such chain.
+   * libnftables reads the whole table for it: 3 ms in one of 1,000 elements, 0.15 s in one of 100,000.
+   */
+  ruleTexts(table: string, chain: string): ReadonlyMap<number, string> {
+    const { nft_ctx_output_set_flags } = libnftables();
+    nft_ctx_output_set_flags(this.#context, OUTPUT_STATELESS | OUTPUT_HANDLE);
+    try {
+      const lines = this.#command(`list chain inet ${nameText(table)} ${nameText(chain)}`).matchAll(RULE_LINE);
+      return new Map(Array.from(lines, ([, text = '', handle]) => [Number(handle), text]));
+    } catch (error) {
+      if (error instanceof NftError) return new Map();
+      throw error;
+    } finally {
+      nft_ctx_output_set_flags(this.#context, 0);
+    }
   }
 
   /** Frees the library's memory and closes the socket; a second time does nothing. */

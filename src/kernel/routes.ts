@@ -85,7 +85,14 @@ export function listRoutes({
 /** Which way packets go: to this machine itself, to a neighbour on a link, through a router, or none at all. */
 export type Way = 'local' | 'link' | 'router' | 'none';
 
-/** Asks which way packets to `address` go; the reply is for `wayOf`. None comes where there is no way. */
+/** A way, and the index of the interface that it leaves by. */
+export interface Path {
+  readonly way: Way;
+  /** Missing where there is no way. */
+  readonly dev?: number;
+}
+
+/** Asks which way packets to `address` go; the reply is for `pathOf`. None comes where there is no way. */
 export function lookUpRoute(address: Address): NetlinkRequest {
   const bytes = addressToBytes(address);
   const body = new BodyWriter()
@@ -103,12 +110,14 @@ export function lookUpRoute(address: Address): NetlinkRequest {
   };
 }
 
-/** The way that the reply to `lookUpRoute` tells. */
-export function wayOf({ type, buffer, start, end }: MessageView): Way {
-  if (type !== RTM_NEWROUTE) return 'none';
-  if (buffer[start + 7] === RTN_LOCAL) return 'local';
-  if (buffer[start + 7] !== RTN_UNICAST) return 'none';
-  return readAttributes(buffer, start + HEADER_BYTES, end).has(RTA_GATEWAY) ? 'router' : 'link';
+/** The path that the reply to `lookUpRoute` tells. */
+export function pathOf({ type, buffer, start, end }: MessageView): Path {
+  const kind = buffer[start + 7];
+  if (type !== RTM_NEWROUTE || (kind !== RTN_LOCAL && kind !== RTN_UNICAST)) return { way: 'none' };
+  const attributes = readAttributes(buffer, start + HEADER_BYTES, end);
+  const dev = readU32(attributes.get(RTA_OIF));
+  const way = kind === RTN_LOCAL ? 'local' : attributes.has(RTA_GATEWAY) ? 'router' : 'link';
+  return { way, ...(dev === undefined ? {} : { dev }) };
 }
 
 /** A route of the main table from an RTM_NEWROUTE message; undefined for all others (local, multipath, cached ones). */

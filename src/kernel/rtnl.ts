@@ -8,8 +8,8 @@ import { decodeNeighbour, listNeighbours } from './neighbours.ts';
 import type { Neighbour } from './neighbours.ts';
 import type { MessageView, NetlinkRequest } from './netlink-codec.ts';
 import { NETLINK_ROUTE, NetlinkSocket } from './netlink.ts';
-import { decodeRoute, listRoutes, lookUpRoute, wayOf } from './routes.ts';
-import type { Route, Way } from './routes.ts';
+import { decodeRoute, listRoutes, lookUpRoute, pathOf } from './routes.ts';
+import type { Path, Route, Way } from './routes.ts';
 
 /**
  * Links, addresses, neighbours and routes of one network namespace. Changes are requests that `links.ts`,
@@ -86,11 +86,16 @@ export class Rtnl {
 
   /** Which way packets to each of `addresses` go; `local` is an address on an interface and ready. */
   ways(addresses: readonly Address[]): readonly Way[] {
-    const ways = addresses.map((): Way => 'none');
+    return this.paths(addresses).map(({ way }) => way);
+  }
+
+  /** The same with the interface that packets leave by. */
+  paths(addresses: readonly Address[]): readonly Path[] {
+    const paths = addresses.map((): Path => ({ way: 'none' }));
     this.#socket.batch(addresses.map(lookUpRoute), (message, index) => {
-      ways[index] = wayOf(message);
+      paths[index] = pathOf(message);
     });
-    return ways;
+    return paths;
   }
 
   close(): void {

@@ -51,13 +51,14 @@ export class FakeStore {
 
   create(r: Resource, object: object, namespace: string): object {
     const meta = asRecord(asRecord(object)?.['metadata']) ?? {};
-    const name = asText(meta['name']);
+    const begin = asText(meta['generateName']);
+    const name = asText(meta['name']) || (begin === '' ? '' : `${begin}${randomUUID().slice(0, 5)}`);
     if (name === '') refuse(422, 'Invalid', `${r.kind} is invalid: metadata.name: Required value`);
     if (r.namespaced && namespace === '') refuse(400, 'BadRequest', `${r.kind} ${name} has no namespace`);
     const key = keyOf({ name, namespace });
     if (this.#of(r).has(key)) refuse(409, 'AlreadyExists', `${r.plural} "${key}" already exists`);
     const creationTimestamp = new Date(this.#now()).toISOString();
-    const identity = { uid: randomUUID(), creationTimestamp, ...(namespace === '' ? {} : { namespace }) };
+    const identity = { name, uid: randomUUID(), creationTimestamp, ...(namespace === '' ? {} : { namespace }) };
     return this.#put(r, key, undefined, { ...object, metadata: { ...meta, ...identity } });
   }
 

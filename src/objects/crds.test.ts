@@ -12,7 +12,17 @@ import { parseHostReport } from './host-report.ts';
 import { parseHost } from './host.ts';
 import type { Parsed } from './meta.ts';
 import { networkToJson, parseNetwork } from './network.ts';
-import { apiVersionOf, DEMO_POLICIES, HOST_REPORTS, HOSTS, NETWORKS, TENANTS, type Resource } from './resources.ts';
+import { parsePolicyTrace } from './policy-trace.ts';
+import {
+  apiVersionOf,
+  DEMO_POLICIES,
+  HOST_REPORTS,
+  HOSTS,
+  NETWORKS,
+  POLICY_TRACES,
+  TENANTS,
+  type Resource,
+} from './resources.ts';
 import { parseTenant } from './tenant.ts';
 
 const folder = new URL('../../deploy/crds/', import.meta.url);
@@ -53,6 +63,8 @@ interface Case {
 }
 
 const plan = { cidr: '10.0.0.0/8', hostBits: 8, tenantBits: 4, segmentBits: 4, endpointBits: 8 };
+const ping = { host: 'n1', direction: 'egress', from: '10.1.17.3', to: '10.2.17.3', protocol: 'ICMP' };
+const question = { ...ping, protocol: 'TCP', port: 80 };
 const exception = { namespace: 'x', pod: 'p', uid: 'u', addresses: ['10.1.17.3'], labels: { segment: '' } };
 const defaultNetwork = networkToJson(unwrap(parseNetwork({ metadata: { name: 'default' }, spec: {} })));
 
@@ -137,6 +149,28 @@ const cases: readonly Case[] = [
       { status: { leases: [{ tenant: 1, segment: 1, count: 0 }] } },
       { status: { conditions: [{ ...condition, status: 'true' }] } },
       { status: { acknowledged: [1] } },
+    ],
+  },
+  {
+    resource: POLICY_TRACES,
+    parse: parsePolicyTrace,
+    good: [
+      { spec: question },
+      { spec: ping, status: { verdict: 'unknown', message: 'so' } },
+      {
+        spec: question,
+        status: { verdict: 'deny', path: ['forward', 'in-a'], chain: 'in-a', comment: 'a/b', handle: 7, position: 1 },
+      },
+    ],
+    bad: [
+      {},
+      { spec: { ...question, host: '' } },
+      { spec: { ...question, direction: 'both' } },
+      { spec: { ...question, from: '' } },
+      { spec: { ...question, port: 0 } },
+      { spec: { ...question, protocol: 'tcp' } },
+      { spec: question, status: { verdict: 'perhaps' } },
+      { spec: question, status: { position: 0 } },
     ],
   },
   {

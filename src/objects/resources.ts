@@ -63,6 +63,8 @@ export const HOSTS: Resource = resource('romana.io/v1', 'hosts', 'Host', 'cluste
 export const TENANTS: Resource = resource('romana.io/v1', 'tenants', 'Tenant', 'cluster');
 /** HostReports, named after their Nodes. */
 export const HOST_REPORTS: Resource = resource('romana.io/v1', 'hostreports', 'HostReport', 'cluster');
+/** Questions to hosts about single connections, for as long as somebody asks. */
+export const POLICY_TRACES: Resource = resource('romana.io/v1', 'policytraces', 'PolicyTrace', 'cluster');
 /** The demo policy of 2016; its plural is the one of 2016, too. */
 export const DEMO_POLICIES: Resource = resource('demo.romana.io/v1', 'networkpolicys', 'NetworkPolicy', 'namespaced');
 

@@ -63,15 +63,20 @@ function hostsOf({ nodes, pods }: ClusterObjects): Map<string, HostParty> {
   return hosts;
 }
 
-function partyOf(pod: Pod, hosts: ReadonlyMap<string, HostParty>): PodParty | HostParty {
+function partyOf(
+  pod: Pod,
+  hosts: ReadonlyMap<string, HostParty>,
+  nodeAddresses: readonly Address[],
+): PodParty | HostParty {
   const { meta, nodeName, addresses, ports } = pod;
   if (!pod.hostNetwork) {
     const { namespace, name, labels } = meta;
     return { kind: 'pod', namespace, name, node: nodeName, labels, known: 'all', addresses, ports };
   }
-  const host = hosts.get(nodeName);
-  const base = host ?? { kind: 'host', name: '', labels: new Map(), addresses: [] };
-  return addresses.length === 0 ? base : { ...base, addresses };
+  const host = hosts.get(nodeName) ?? { kind: 'host', name: '', labels: new Map(), addresses: [] };
+  // Of the node's several addresses the one that the pod shows; of a node that shows none, what the pod shows.
+  const own = nodeAddresses.length === 0 ? addresses : addresses.filter((address) => nodeAddresses.includes(address));
+  return own.length === 0 ? host : { ...host, addresses: own };
 }
 
 function namespacesOf({ namespaces, pods, policies }: ClusterObjects): Map<string, Namespace> {
@@ -89,6 +94,7 @@ function namespacesOf({ namespaces, pods, policies }: ClusterObjects): Map<strin
 /** Puts objects together. A namespace that is only mentioned exists, and no annotation isolates it. */
 export function clusterOf(objects: ClusterObjects): Cluster {
   const hosts = hostsOf(objects);
+  const nodes = new Map(objects.nodes.map(({ meta, addresses }) => [meta.name, addresses]));
   const running = objects.pods.filter(isRunning).sort((a, b) => {
     return compareText(a.meta.namespace, b.meta.namespace) || compareText(a.meta.name, b.meta.name);
   });
@@ -100,7 +106,7 @@ export function clusterOf(objects: ClusterObjects): Cluster {
     },
     endpoints: running.map((pod) => ({
       name: `${pod.meta.namespace}/${pod.meta.name}`,
-      party: partyOf(pod, hosts),
+      party: partyOf(pod, hosts, nodes.get(pod.nodeName) ?? []),
       ports: pod.ports,
     })),
     hosts,

@@ -2,6 +2,7 @@ import { parseAddress, type Address } from '../addr/address.ts';
 import { contains, type Cidr } from '../addr/cidr.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Node } from '../objects/node.ts';
+import { portNameFault } from '../objects/port-name.ts';
 import { isRunning, type Cluster } from './cluster.ts';
 import type { Pod, ContainerPort } from '../objects/pod.ts';
 import type { Party } from './party.ts';
@@ -65,10 +66,13 @@ export function findEnd(text: string, cluster: Cluster, around: Surroundings): R
 /** Reads a port to try: `TCP/80`, `UDP/dns` (a container port of the destination), `ICMP`. */
 export function parseTriedPort(text: string): Result<TriedPort> {
   if (/^icmp$/i.test(text)) return ok({ protocol: 'ICMP' });
-  const [, name = '', port = ''] = /^(tcp|udp|sctp)\/([-a-z0-9]+)$/i.exec(text) ?? [];
+  const [, name = '', port = ''] = /^(tcp|udp|sctp)\/(.+)$/i.exec(text) ?? [];
   const protocol = (['TCP', 'UDP', 'SCTP'] as const).find((known) => known === name.toUpperCase());
   if (protocol === undefined) return err(`${JSON.stringify(text)} is no PROTOCOL/PORT, as TCP/80, UDP/dns or ICMP`);
-  if (!/^\d+$/.test(port)) return ok({ protocol, name: port });
+  if (!/^\d+$/.test(port)) {
+    const fault = portNameFault(port);
+    return fault === undefined ? ok({ protocol, name: port }) : err(`${JSON.stringify(text)}: a port's name ${fault}`);
+  }
   const number = Number(port);
   if (number < 1 || number > 65_535) return err(`${JSON.stringify(text)}: ports are from 1 to 65535`);
   return ok({ protocol, port: number });

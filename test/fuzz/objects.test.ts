@@ -12,6 +12,7 @@ import type { Parsed } from '../../src/objects/meta.ts';
 import { ALPHA_ISOLATION, BETA_ISOLATION, parseNamespace } from '../../src/objects/namespace.ts';
 import { parseNetwork } from '../../src/objects/network.ts';
 import { parseNode } from '../../src/objects/node.ts';
+import { parsePolicyTrace } from '../../src/objects/policy-trace.ts';
 import { parsePod } from '../../src/objects/pod.ts';
 import { parseTenant } from '../../src/objects/tenant.ts';
 import { FakeNft } from '../../src/nft/fake-nft.ts';
@@ -95,6 +96,24 @@ const KINDS = {
     parse: parseIdClaim,
     seeds: [
       { metadata: metadata('tenant-3'), spec: { kind: 'Tenant', id: 3, holder: { name: 'tenant-a', uid: 'u' } } },
+    ],
+  },
+  trace: {
+    parse: parsePolicyTrace,
+    seeds: [
+      {
+        metadata: metadata('explain-1'),
+        spec: { host: 'n', direction: 'egress', from: '10.1.17.3', to: '10.2.17.3', protocol: 'TCP', port: 80 },
+        status: {
+          verdict: 'deny',
+          message: '',
+          path: ['forward'],
+          chain: 'in-a',
+          handle: 7,
+          position: 1,
+          rule: 'drop',
+        },
+      },
     ],
   },
   report: {

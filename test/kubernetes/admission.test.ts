@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { ApiError, type KubeClient } from '../../src/kube/client.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { ID_CLAIMS } from '../../src/objects/id-claim.ts';
-import { EVENTS, HOST_REPORTS, HOSTS, NODES, PODS, type Resource } from '../../src/objects/resources.ts';
+import { EVENTS, HOST_REPORTS, HOSTS, NODES, PODS, POLICY_TRACES, type Resource } from '../../src/objects/resources.ts';
 import { installOn } from '../support/install-on.ts';
 import { noApiServer, RealApiServer } from '../support/real-api-server.ts';
 
@@ -122,6 +122,30 @@ test("an agent's write to another node's objects is refused with the reason", { 
   );
   await admin.create(HOST_REPORTS, report('n2'));
   assert.match(await refusal(() => agent.patch(HOST_REPORTS, 'n2', { status: {} }, { subresource: 'status' })), said);
+});
+
+const question = (host: string): object => ({
+  ...typeOf(POLICY_TRACES),
+  metadata: { generateName: 'explain-' },
+  spec: { host, direction: 'egress', from: '10.1.17.3', to: '10.2.17.3', protocol: 'TCP', port: 80 },
+});
+
+test('an agent answers what its own host is asked, and asks nothing', { skip }, async () => {
+  const [own, others] = await Promise.all(
+    NODE_NAMES.map(async (name) => {
+      const made = (await admin.create(POLICY_TRACES, question(name))) as { metadata: { name: string } };
+      return made.metadata.name;
+    }),
+  );
+  assert.ok(own !== undefined && others !== undefined);
+  const status = { verdict: 'allow', message: '', path: ['forward'] };
+  const answer = (name: string): Promise<unknown> =>
+    agent.patch(POLICY_TRACES, name, { status }, { subresource: 'status' });
+  await answer(own);
+  assert.match(await refusal(() => answer(others)), /the agent of node n1 answers only what its own node is asked/);
+  assert.match(await refusal(() => agent.create(POLICY_TRACES, question('n1'))), /cannot create/);
+  assert.match(await refusal(() => agent.delete(POLICY_TRACES, own)), /cannot delete/);
+  await Promise.all([own, others].map((name) => admin.delete(POLICY_TRACES, name)));
 });
 
 test('an agent ties its report to nothing', { skip }, async () => {

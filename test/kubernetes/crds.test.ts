@@ -18,6 +18,7 @@ import {
   NETWORKS,
   NODES,
   PODS,
+  POLICY_TRACES,
   type Resource,
   TENANTS,
 } from '../../src/objects/resources.ts';
@@ -144,6 +145,22 @@ test("an IdClaim is of the id in its name, and stays its holder's", { skip }, as
   assert.match(await refusal(() => admin.patch(ID_CLAIMS, 'host-77', { spec: { holder: { name: 'y' } } })), said);
   await admin.patch(ID_CLAIMS, 'host-77', { spec: { released: true } });
   await admin.delete(ID_CLAIMS, 'host-77');
+});
+
+test('a PolicyTrace stays as it was asked', { skip }, async () => {
+  const spec = { host: 'n1', direction: 'egress', from: '10.1.17.3', to: '10.2.17.3', protocol: 'TCP', port: 80 };
+  const trace = (more: object): object => ({
+    ...typeOf(POLICY_TRACES),
+    metadata: { name: 'q' },
+    spec: { ...spec, ...more },
+  });
+  for (const more of [{ protocol: 'ICMP' }, { port: undefined }]) {
+    assert.match(await refusal(() => admin.create(POLICY_TRACES, trace(more))), /all protocols but ICMP have a port/);
+  }
+  await admin.create(POLICY_TRACES, trace({}));
+  const said = /a question stays as it was asked/;
+  assert.match(await refusal(() => admin.patch(POLICY_TRACES, 'q', { spec: { host: 'n2' } })), said);
+  await admin.delete(POLICY_TRACES, 'q');
 });
 
 test('a Host keeps its id and its ranges, a Tenant its id', { skip }, async () => {

@@ -8,9 +8,11 @@ import {
   type CaseStep,
   readCyclonusCases,
 } from '../policy-cases/cyclonus-cases.ts';
+import { RigInspector } from './rig-inspector.ts';
 import { judge } from './rig-judge.ts';
 import { RigPolicies } from './rig-policies.ts';
 import type { RigPod } from './rig-pod.ts';
+import { judgeByRules } from './rig-rules.ts';
 import { Rig } from './rig.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -33,10 +35,13 @@ class CasePlayer {
   readonly #namespaces = new Map<string, Labels>();
   readonly #pods = new Map<string, RigPod>();
   #applied: readonly string[] = [];
-  attempts = 0;
+  readonly #inspector: RigInspector;
+  /** Packets that were sent, and verdicts that were read from the rules. */
+  readonly counts = { attempts: 0, byRules: 0 };
 
-  constructor(rig: Rig, file: CaseFile, families: readonly (4 | 6)[]) {
+  constructor(rig: Rig, inspector: RigInspector, file: CaseFile, families: readonly (4 | 6)[]) {
     this.#rig = rig;
+    this.#inspector = inspector;
     this.#policies = new RigPolicies(rig);
     this.#file = file;
     this.#families = families;
@@ -134,29 +139,31 @@ class CasePlayer {
 
   async #look({ endpoints, ports, expected }: CaseStep, what: string): Promise<void> {
     const tried = ports.flatMap((text) => {
-      const { protocol, port } = this.#portOf(text);
-      // Linux here has no sockets of SCTP.
-      if (protocol === 'SCTP') return [];
-      return endpoints.flatMap((from, i) =>
-        endpoints.flatMap((to, j) => {
+      const to = this.#portOf(text);
+      return endpoints.flatMap((source, i) =>
+        endpoints.flatMap((destination, j) => {
           if (i === j) return [];
           const want = expected.combined[text]?.[i]?.[j] === '.' ? 'open' : 'dropped';
-          return this.#families.map((family) => ({ text, from, to, family, want, protocol, port }));
+          const ends = { from: this.#pod(source), to: this.#pod(destination) };
+          return this.#families.map((family) => ({
+            ...to,
+            ...ends,
+            family,
+            want,
+            said: `${source} -> ${destination} ${text} IPv${family}`,
+          }));
         }),
       );
     });
-    const outcomes = await judge(
-      tried.map(({ from, to, family, protocol, port }) => ({
-        from: this.#pod(from),
-        to: this.#pod(to),
-        protocol: protocol === 'TCP' ? ('tcp' as const) : ('udp' as const),
-        port,
-        family,
-      })),
-    );
-    this.attempts += outcomes.length;
-    const wrong = tried.flatMap(({ text, from, to, family, want }, n) =>
-      outcomes[n] === want ? [] : [`${from} -> ${to} ${text} IPv${family}: ${outcomes[n]}, not ${want}`],
+    const sent = tried.flatMap((each) => (each.protocol === 'sctp' ? [] : [{ ...each, protocol: each.protocol }]));
+    // Linux here has no sockets of SCTP.
+    const unsent = tried.flatMap((each) => (each.protocol === 'sctp' ? [{ ...each, protocol: each.protocol }] : []));
+    const outcomes = [...(await judge(sent)), ...(await judgeByRules(this.#rig, unsent))];
+    await this.#inspector.assertWhole([...this.#pods.values()]);
+    this.counts.attempts += sent.length;
+    this.counts.byRules += unsent.length;
+    const wrong = [...sent, ...unsent].flatMap(({ said, want }, n) =>
+      outcomes[n] === want ? [] : [`${said}: ${outcomes[n]}, not ${want}`],
     );
     assert.deepEqual(wrong, [], what);
   }
@@ -168,10 +175,10 @@ class CasePlayer {
   }
 
   /** `TCP/80`, or the port of that name, which all pods have. */
-  #portOf(text: string): { readonly protocol: string; readonly port: number } {
+  #portOf(text: string): { readonly protocol: 'tcp' | 'udp' | 'sctp'; readonly port: number } {
     const [protocol = '', port = ''] = text.split('/');
     const named = this.#file.resources.containers.find((c) => c.portName === port && c.protocol === protocol)?.port;
-    return { protocol, port: named ?? Number(port) };
+    return { protocol: protocol.toLowerCase() as 'tcp' | 'udp' | 'sctp', port: named ?? Number(port) };
   }
 }
 
@@ -186,9 +193,11 @@ export async function playCases(
 ): Promise<void> {
   const rig = await Rig.start();
   t.after(() => rig[Symbol.asyncDispose]());
+  const inspector = new RigInspector(rig);
+  t.after(() => inspector.close());
   const file = readCyclonusCases();
-  const player = new CasePlayer(rig, file, families);
+  const player = new CasePlayer(rig, inspector, file, families);
   const cases = file.cases.filter((_, n) => n % every === 0);
   for (const each of cases) await player.play(each);
-  t.diagnostic(`${cases.length} cases, ${player.attempts} attempts`);
+  t.diagnostic(`${cases.length} cases, ${JSON.stringify(player.counts)}`);
 }

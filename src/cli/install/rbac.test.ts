@@ -64,13 +64,15 @@ test('every binding is of one of the two accounts in romana-system, and nothing 
 });
 
 test('policies of the demo are in the roles view, edit and admin; what Romana keeps for itself can be read in all', () => {
-  const kinds = ['hostreports', 'hosts', 'idclaims', 'networks', 'tenants'].map((kind) => `${kind}.romana.io`);
+  const own = ['hostreports', 'hosts', 'idclaims', 'networks', 'policytraces', 'tenants'];
+  const kinds = own.map((kind) => `${kind}.romana.io`);
   const read = ['get', 'list', 'watch'].flatMap((verb) =>
     [...kinds, 'networkpolicys.demo.romana.io'].map((kind) => `${verb} ${kind}`),
   );
   const write = ['create', 'delete', 'deletecollection', 'patch', 'update'].map(
     (verb) => `${verb} networkpolicys.demo.romana.io`,
   );
+  const ask = ['create', 'delete'].map((verb) => `${verb} policytraces.romana.io`);
   assert.deepEqual(granted('view'), read.sort());
-  for (const role of ['edit', 'admin']) assert.deepEqual(granted(role), [...read, ...write].sort());
+  for (const role of ['edit', 'admin']) assert.deepEqual(granted(role), [...read, ...write, ...ask].sort());
 });

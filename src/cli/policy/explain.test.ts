@@ -48,7 +48,7 @@ async function explain(
   more: Partial<ExplainArguments> & { client?: FakeKubeClient } = {},
 ): Promise<Ran> {
   const { client, ...args } = more;
-  const base = { files, from: 'shop/web', to: 'shop/db', port: 'TCP/5432', output: 'text' } as const;
+  const base = { files, from: 'shop/web', to: 'shop/db', port: 'TCP/5432', live: false, output: 'text' } as const;
   return runCommand((deps) => explainCommand({ ...base, ...args }, deps), client === undefined ? {} : { client });
 }
 

@@ -3,6 +3,7 @@ import { findEnd, parseTriedPort, type End } from '../../policy/connection-ends.
 import { triedPortName } from '../../policy/matrix.ts';
 import { portAt } from '../../policy/verdict-table.ts';
 import { lineOf } from './field-line.ts';
+import { agreementText, explainLive, liveLines, type LiveExplanation } from './live.ts';
 import type { PolicyWorld } from './policy-world.ts';
 import { BadInput, clusterIn, given, readWorld, withStatus, type PolicyDependencies } from './read-world.ts';
 
@@ -13,6 +14,8 @@ export interface ExplainArguments {
   readonly from: string;
   readonly to: string;
   readonly port: string;
+  /** Whether the hosts are asked what their kernels do. */
+  readonly live: boolean;
   readonly output: 'text' | 'json';
 }
 
@@ -34,6 +37,8 @@ export interface Explanation {
   readonly egress: ExplainedReason;
   readonly ingress: ExplainedReason;
   readonly notes?: readonly string[];
+  /** With `--live`. */
+  readonly live?: LiveExplanation;
 }
 
 async function explainReason(
@@ -96,42 +101,70 @@ function reasonText(reason: ExplainedReason): string {
   }
 }
 
+function indented(traces: LiveExplanation['egress'] = []): readonly string[] {
+  return liveLines(traces).map((line) => `    ${line}`);
+}
+
 function explanationText(explanation: Explanation, from: End, to: End, port: string): string {
-  const { verdict, egress, ingress, notes = [] } = explanation;
+  const { verdict, egress, ingress, notes = [], live } = explanation;
   return [
     `${verdict === 'allow' ? 'allowed' : 'denied'}: ${from.name} to ${to.name} on ${port}`,
     `  egress of ${from.name}: ${reasonText(egress)}`,
+    ...indented(live?.egress),
     `  ingress of ${to.name}: ${reasonText(ingress)}`,
+    ...indented(live?.ingress),
+    ...(live === undefined ? [] : [agreementText(live)]),
     ...notes.map((note) => `note: ${note}`),
     '',
   ].join('\n');
 }
 
+/** How often hosts are asked that differ from policy, which may have changed in between, and how long it waits first. */
+const LOOKS = 3;
+const LOOK_AGAIN_MS = 500;
+
+/** Explains with the world as it is now. */
+async function explain(
+  args: ExplainArguments,
+  deps: PolicyDependencies,
+): Promise<{ explanation: Explanation; text: string }> {
+  const tried = given(parseTriedPort(args.port));
+  const world = await readWorld(args.files, deps);
+  const cluster = clusterIn(world);
+  const [from, to] = [given(findEnd(args.from, cluster, world)), given(findEnd(args.to, cluster, world))];
+  const port = portAt(tried, to);
+  if (port === undefined) throw new BadInput(`${to.name} has no container port ${triedPortName(tried)}`);
+  const decision = evaluate(cluster.world, from.party, to.party, port);
+  const notes = notesOf([from, to]);
+  const live = args.live
+    ? await explainLive({ world: cluster.world, from, to, port }, await deps.connect(), deps.clock)
+    : undefined;
+  const explanation: Explanation = {
+    verdict: decision.verdict,
+    egress: await explainReason(decision.egress, world),
+    ingress: await explainReason(decision.ingress, world),
+    ...(notes.length === 0 ? {} : { notes }),
+    ...(live === undefined ? {} : { live }),
+  };
+  return { explanation, text: explanationText(explanation, from, to, triedPortName(port)) };
+}
+
 /**
  * `romana policy explain`: whether one end may open a connection to a port of the other, and what decides.
- * Resolves to the exit status: 0 allowed, 1 denied, 2 bad input, or no cluster.
+ * Resolves to the exit status: 0 allowed, 1 denied, 2 bad input, or no cluster; 3 with `--live` where a kernel does
+ * otherwise or can't be asked.
  */
-export function explainCommand(args: ExplainArguments, deps: PolicyDependencies): Promise<0 | 1 | 2> {
-  return withStatus(deps, async () => {
-    const tried = given(parseTriedPort(args.port));
-    const world = await readWorld(args.files, deps);
-    const cluster = clusterIn(world);
-    const [from, to] = [given(findEnd(args.from, cluster, world)), given(findEnd(args.to, cluster, world))];
-    const port = portAt(tried, to);
-    if (port === undefined) throw new BadInput(`${to.name} has no container port ${triedPortName(tried)}`);
-    const decision = evaluate(cluster.world, from.party, to.party, port);
-    const notes = notesOf([from, to]);
-    const explanation: Explanation = {
-      verdict: decision.verdict,
-      egress: await explainReason(decision.egress, world),
-      ingress: await explainReason(decision.ingress, world),
-      ...(notes.length === 0 ? {} : { notes }),
-    };
-    deps.stdout.write(
-      args.output === 'json'
-        ? `${JSON.stringify(explanation, undefined, 2)}\n`
-        : explanationText(explanation, from, to, triedPortName(port)),
-    );
-    return decision.verdict === 'allow' ? 0 : 1;
+export function explainCommand(args: ExplainArguments, deps: PolicyDependencies): Promise<0 | 1 | 2 | 3> {
+  return withStatus<0 | 1 | 3>(deps, async () => {
+    if (args.live && args.files.length > 0) throw new BadInput('--live asks the cluster, and takes no files');
+    let found = await explain(args, deps);
+    for (let look = 1; found.explanation.live?.agrees === false && look < LOOKS; look += 1) {
+      await deps.clock.sleep(LOOK_AGAIN_MS);
+      found = await explain(args, deps);
+    }
+    const { explanation, text } = found;
+    deps.stdout.write(args.output === 'json' ? `${JSON.stringify(explanation, undefined, 2)}\n` : text);
+    if (explanation.live !== undefined && explanation.live.agrees !== true) return 3;
+    return explanation.verdict === 'allow' ? 0 : 1;
   });
 }

@@ -31,6 +31,11 @@ function list(...items: readonly object[]): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 }
 
+/** More of a pod on the network of n1. */
+function onHost(podIP: string): { spec: object; status: object } {
+  return { spec: { nodeName: 'n1', hostNetwork: true }, status: { phase: 'Running', podIP } };
+}
+
 function node(name: string, address: string): object {
   const status = { addresses: [{ type: 'InternalIP', address }] };
   return { apiVersion: 'v1', kind: 'Node', metadata: { name }, status };
@@ -91,6 +96,33 @@ test('matrix has pods on the network of a host as that host: of its own pods it 
     ports: ['TCP/10250'],
     verdicts: { 'TCP/10250': ['...', '..X', '.X.'] },
   });
+});
+
+test("matrix has pods on a host's network under an address of their node, whatever they show", async (t) => {
+  const addresses = ['192.168.0.1', '192.168.0.2'].map((address) => ({ type: 'InternalIP', address }));
+  const from = [{ ipBlock: { cidr: '192.168.0.2/32' } }, { ipBlock: { cidr: '10.0.0.0/8' } }];
+  const world = list(
+    { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, status: { addresses } },
+    pod('sys/a', onHost('192.168.0.1')),
+    pod('sys/b', onHost('192.168.0.2')),
+    pod('sys/c', onHost('10.0.0.1')),
+    pod('y/a'),
+    { ...DENY, spec: { ingress: [{ from }] } },
+  );
+  const ran = await matrix(filesOf(t, { 'world.json': world }), { ports: 'TCP/80' });
+  const { verdicts } = JSON.parse(ran.stdout) as { verdicts: Record<string, string[]> };
+  assert.deepEqual(verdicts['TCP/80'], ['...X', '....', '...X', '....']);
+});
+
+test('matrix refuses what can be neither the number nor the name of a port', async (t) => {
+  const files = filesOf(t, { 'world.json': list(pod('x/a')) });
+  for (const [ports, why] of Object.entries({
+    'TCP/80-90': `"TCP/80-90": a port's name must contain at least one letter (a-z)`,
+    'TCP/Web': `"TCP/Web": a port's name must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)`,
+    'TCP/0': '"TCP/0": ports are from 1 to 65535',
+  })) {
+    assert.deepEqual(await matrix(files, { ports }), { status: 2, stdout: '', stderr: `romana: ${why}\n` });
+  }
 });
 
 test('matrix prints a table whose columns are numbered', async (t) => {

@@ -33,6 +33,27 @@ test('offline input that an API server would refuse has status 2 and names file,
       { 'a.yaml': POD.replace('namespace: x', 'namespace: x.y') },
       'a.yaml: metadata.namespace: must be a DNS label (RFC 1123), found "x.y"',
     ],
+    [
+      { 'a.yaml': 'apiVersion: v1\nkind: Namespace\nmetadata: {name: x.y}\n' },
+      'a.yaml: metadata.name: must be a DNS label (RFC 1123), found "x.y"',
+    ],
+    [
+      { 'a.yaml': `${POD}spec: {containers: [{ports: [{containerPort: 1, name: web_1}]}]}\n` },
+      'a.yaml: spec.containers[0].ports[0].name: Invalid value: "web_1": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)',
+    ],
+    [
+      {
+        'a.yaml': `${POD}spec: {containers: [{ports: [{containerPort: 1, name: web}, {containerPort: 2, name: web}]}]}\n`,
+      },
+      'a.yaml: spec.containers[0].ports[1].name: Duplicate value: "web"',
+    ],
+    [
+      {
+        'a.yaml': 'apiVersion: v1\nkind: Node\nmetadata: {name: n}\n',
+        'b.yaml': 'apiVersion: v1\nkind: Node\nmetadata: {name: n, namespace: x}\n',
+      },
+      'b.yaml: metadata.name: Node n is there twice, also in a.yaml',
+    ],
     [{ 'a.yaml': 'kind: Pod\n' }, 'a.yaml: apiVersion: Required value'],
     [{ 'a.yaml': `${POD}---\n- b\n` }, 'a.yaml, document 2: must be an object, found a list'],
     [

@@ -1,13 +1,14 @@
 import { err, ok, type Result } from '../../lib/result.ts';
 import { parseClusterNetworkPolicy } from '../../objects/cluster-network-policy.ts';
 import { isLegacyDemo, parseDemoPolicy, toModern } from '../../objects/demo-policy.ts';
-import { isJsonObject, type FieldError, type JsonObject } from '../../objects/field.ts';
+import { Field, isJsonObject, type FieldError, type JsonObject } from '../../objects/field.ts';
 import { labelKeyFault, labelValueFault } from '../../objects/label-syntax.ts';
 import { formatFieldErrors, qualifiedName, type Meta, type Parsed } from '../../objects/meta.ts';
 import { parseNamespace, type Namespace } from '../../objects/namespace.ts';
 import { parseNetworkPolicy } from '../../objects/network-policy.ts';
 import { parseNode, type Node } from '../../objects/node.ts';
 import { parsePod, type Pod } from '../../objects/pod.ts';
+import { portNameFault } from '../../objects/port-name.ts';
 import { refuseInvalid } from '../../objects/policy-fault.ts';
 import { refusal } from '../../objects/refused.ts';
 import { clusterPolicy } from '../../policy/from-cluster.ts';
@@ -27,10 +28,33 @@ function metaFaults({ labels, namespace }: Meta): readonly FieldError[] {
   const faults = [...labels].flatMap(([key, value]) => labelKeyFault(key) ?? labelValueFault(value) ?? []);
   return [
     ...faults.map((message) => ({ field: 'metadata.labels', message })),
-    ...(namespace === '' || DNS_LABEL.test(namespace)
-      ? []
-      : [{ field: 'metadata.namespace', message: `must be a DNS label (RFC 1123), found "${namespace}"` }]),
+    ...(namespace === '' ? [] : namespaceFaults('metadata.namespace', namespace)),
   ];
+}
+
+function namespaceFaults(field: string, name: string): readonly FieldError[] {
+  return DNS_LABEL.test(name) ? [] : [{ field, message: `must be a DNS label (RFC 1123), found "${name}"` }];
+}
+
+/** What the API server holds against names of container ports; whoever reads stored pods takes them as they are. */
+function portNameFaults(pod: JsonObject): readonly FieldError[] {
+  const spec = Field.root(pod, { nulls: 'absent' }).get('spec');
+  const containers = [...spec.get('initContainers').items(), ...spec.get('containers').items()];
+  return containers.flatMap((container) => {
+    const seen = new Set<unknown>();
+    return container
+      .get('ports')
+      .items()
+      .flatMap((port) => {
+        const { value, path: field } = port.get('name');
+        if (typeof value !== 'string' || value === '') return [];
+        const twice = seen.has(value);
+        seen.add(value);
+        const fault = portNameFault(value);
+        if (fault !== undefined) return [{ field, message: `Invalid value: ${JSON.stringify(value)}: ${fault}` }];
+        return twice ? [{ field, message: `Duplicate value: ${JSON.stringify(value)}` }] : [];
+      });
+  });
 }
 
 /** Collects the objects of manifests, of which no two may be the same. */
@@ -58,7 +82,7 @@ class Collector {
       this.notes.push(`skips ${where}: ${type} says nothing of policy`);
       return undefined;
     }
-    const name = read(NAMESPACED.has(type) ? withNamespace(object) : object);
+    const name = read(withNamespace(object, NAMESPACED.has(type)));
     if (!name.ok) return `${where}: ${formatFieldErrors(name.error)}`;
     const before = this.#where.get(name.value);
     if (before !== undefined) return `${where}: metadata.name: ${name.value} is there twice, also in ${before}`;
@@ -71,11 +95,11 @@ class Collector {
   #reader(type: string): ((json: JsonObject) => Parsed<string>) | undefined {
     switch (type) {
       case 'v1 Namespace':
-        return (json) => this.#keep(parseNamespace(json), 'Namespace', this.namespaces, ({ problems }) => problems);
+        return (json) => this.#keepNamespace(parseNamespace(json));
       case 'v1 Node':
         return (json) => this.#keep(parseNode(json), 'Node', this.nodes, ({ problems }) => problems);
       case 'v1 Pod':
-        return (json) => this.#keep(parsePod(json), 'Pod', this.pods, () => []);
+        return (json) => this.#keep(orFaults(parsePod(json), portNameFaults(json)), 'Pod', this.pods, () => []);
       case 'networking.k8s.io/v1 NetworkPolicy':
         return (json) => this.#keepPolicy(refuseInvalid(parseNetworkPolicy(json)), v1Policy);
       case 'policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy':
@@ -85,6 +109,11 @@ class Collector {
       default:
         return undefined;
     }
+  }
+
+  #keepNamespace(parsed: Parsed<Namespace>): Parsed<string> {
+    const faults = parsed.ok ? namespaceFaults('metadata.name', parsed.value.meta.name) : [];
+    return this.#keep(orFaults(parsed, faults), 'Namespace', this.namespaces, ({ problems }) => problems);
   }
 
   #keep<T extends { readonly meta: Meta }>(
@@ -115,11 +144,15 @@ class Collector {
   }
 }
 
-/** An object that says no namespace is one of `default`. */
-function withNamespace(object: JsonObject): JsonObject {
+function orFaults<T>(parsed: Parsed<T>, faults: readonly FieldError[]): Parsed<T> {
+  return parsed.ok && faults.length > 0 ? err(faults) : parsed;
+}
+
+/** An object that says no namespace is one of `default`; one that can be in none is in none, whatever it says. */
+function withNamespace(object: JsonObject, namespaced: boolean): JsonObject {
   const metadata = object['metadata'];
-  if (!isJsonObject(metadata) || (metadata['namespace'] ?? '') !== '') return object;
-  return { ...object, metadata: { ...metadata, namespace: 'default' } };
+  if (!isJsonObject(metadata) || (namespaced && (metadata['namespace'] ?? '') !== '')) return object;
+  return { ...object, metadata: { ...metadata, namespace: namespaced ? 'default' : '' } };
 }
 
 /**

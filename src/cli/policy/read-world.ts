@@ -1,4 +1,5 @@
 import type { KubeClient } from '../../kube/client.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Result } from '../../lib/result.ts';
 import { clusterOf, type Cluster } from '../../policy/cluster.ts';
 import type { PolicyWorld } from './policy-world.ts';
@@ -8,10 +9,11 @@ import { readOffline } from './read-offline.ts';
 /** What the policy commands work with. */
 export interface PolicyDependencies {
   /** @throws Error that says where a cluster was looked for */
-  connect(): Promise<Pick<KubeClient, 'list' | 'get'>>;
+  connect(): Promise<Pick<KubeClient, 'list' | 'get' | 'create' | 'delete'>>;
   readonly stdin: AsyncIterable<Uint8Array | string>;
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
+  readonly clock: Clock;
 }
 
 /** A fault of what was given, of which one line says everything. */
@@ -49,7 +51,7 @@ export function clusterIn({
 }
 
 /** Runs a command whose failures of any kind have status 2: 1 is an answer. */
-export async function withStatus(deps: PolicyDependencies, run: () => Promise<0 | 1>): Promise<0 | 1 | 2> {
+export async function withStatus<T extends number>(deps: PolicyDependencies, run: () => Promise<T>): Promise<T | 2> {
   try {
     return await run();
   } catch (error) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { KubeClient } from '../../kube/client.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { PolicyDependencies } from './read-world.ts';
 
 /** What a command wrote, and its status. */
@@ -25,7 +26,7 @@ export function filesOf(t: TestContext, texts: Readonly<Record<string, string>>)
 /** Runs a policy command with what it may ask for. */
 export async function runCommand(
   command: (deps: PolicyDependencies) => Promise<number>,
-  more: { readonly stdin?: string; readonly client?: KubeClient } = {},
+  more: { readonly stdin?: string; readonly client?: KubeClient; readonly clock?: Clock } = {},
 ): Promise<Ran> {
   const written = { stdout: '', stderr: '' };
   const status = await command({
@@ -38,6 +39,7 @@ export async function runCommand(
     })(),
     stdout: { write: (text) => (written.stdout += text) },
     stderr: { write: (text) => (written.stderr += text) },
+    clock: more.clock ?? systemClock,
   });
   return { status, ...written };
 }
