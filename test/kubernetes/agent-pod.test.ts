@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { MAY } from '../../src/cli/install/permissions-fixture.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { at, objectsAt, stringsAt, textAt } from '../../src/local/kube-json.ts';
 import { runCommand } from '../../src/local/run-command.ts';
 import { NODES, PODS } from '../../src/objects/resources.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
+import { permittedTo } from '../support/kube-permissions.ts';
 import { PodChurn } from '../support/pod-churn.ts';
 import { podProbe } from '../support/pod-probe.ts';
 import type { Probe } from '../support/probe.ts';
@@ -20,6 +22,8 @@ const AGENT_PORT = 9671;
 const OTHER_VERSION = '0.0.0-other';
 const OPEN = 80;
 const CLOSED = 81;
+/** Pods that come and go at once. */
+const CHURN = 5;
 /** Where they stand in the masks of /proc/PID/status (linux/capability.h). */
 const CAPABILITY_BITS: Readonly<Record<string, bigint>> = { NET_ADMIN: 12n, SYS_ADMIN: 21n };
 
@@ -104,6 +108,21 @@ suite('the agent as a pod', { skip: NO_KUBERNETES }, () => {
     );
   });
 
+  test('R23: pods that come and go on another node cost it not a byte, bookmarks aside', async () => {
+    const churn = Array.from({ length: CHURN }, (_, n) => podOf('churn', 'minion2', `churn-${n}`));
+    const names = churn.map(({ metadata: { name } }) => name);
+    const costs: number[] = [];
+    // The first ones cost the id of their segment, and its own pods may have news at first.
+    while (costs.length < 2 || (costs.at(-1) !== 0 && costs.length < 4)) {
+      const before = await newsTo('minion1');
+      await cluster.apply(...churn);
+      for (const name of names) await cluster.ready(`up/${name}`);
+      await cluster.kubectl('-n', 'up', 'delete', 'pods', ...names, '--wait=true');
+      costs.push((await newsTo('minion1')) - before);
+    }
+    assert.equal(costs.at(-1), 0, `bytes: ${costs.join(', ')}`);
+  });
+
   test('R9: is upgraded and downgraded under traffic: nothing allowed is lost, nothing forbidden passes, pods come and go, and nodes stay Ready', async () => {
     const image = await imageOf();
     const readySince = await readiness();
@@ -130,6 +149,12 @@ suite('the agent as a pod', { skip: NO_KUBERNETES }, () => {
       timeoutMs: 30_000,
     });
   });
+
+  for (const [account, may] of Object.entries(MAY)) {
+    test(`the authorizers let ${account} do what it does, and nothing else`, async () => {
+      assert.deepEqual(await permittedTo(cluster, account), may);
+    });
+  }
 
   test('leaves network and configuration where they are when its DaemonSet is deleted', async () => {
     const manifest = await cluster.get('apps/v1', 'DaemonSet', 'romana-agent', SYSTEM);
@@ -170,6 +195,15 @@ suite('the agent as a pod', { skip: NO_KUBERNETES }, () => {
     return stdout.trim();
   }
 
+  /** Bytes of changes that the API server has sent to the agent of a node. */
+  async function newsTo(name: string): Promise<number> {
+    const minion = cluster.node(name);
+    const [address = ''] = await nodeAddresses(name);
+    const metrics = await minion.run('curl', '-s', `http://${address}:${AGENT_PORT}/metrics`);
+    const changes = metrics.matchAll(/^romana_agent_watch_bytes_total\{.*type="(?:ADDED|MODIFIED|DELETED)"\} (\d+)$/gm);
+    return Array.from(changes, ([, bytes]) => Number(bytes)).reduce((sum, bytes) => sum + bytes, 0);
+  }
+
   async function imageOf(): Promise<string> {
     const json = await cluster.get('apps/v1', 'DaemonSet', 'romana-agent', SYSTEM);
     const [container] = objectsAt(json, 'spec', 'template', 'spec', 'containers');
@@ -207,13 +241,13 @@ suite('the agent as a pod', { skip: NO_KUBERNETES }, () => {
   }
 });
 
-/** A pod that sleeps in namespace `up`, in a segment of its name. */
-function podOf(name: string, nodeName: string) {
+/** A pod that sleeps in namespace `up`, in a segment of its name, unless it is given another name. */
+function podOf(segment: string, nodeName: string, name = segment) {
   const command = ['sleep', 'infinity'];
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, namespace: 'up', labels: { segment: name } },
+    metadata: { name, namespace: 'up', labels: { segment } },
     spec: {
       nodeName,
       terminationGracePeriodSeconds: 0,

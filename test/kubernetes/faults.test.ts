@@ -6,7 +6,7 @@ import { objectsAt, textAt } from '../../src/local/kube-json.ts';
 import { NAMESPACES, PODS, TENANTS } from '../../src/objects/resources.ts';
 import { attachmentsMatch } from '../support/kube-attachments.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
-import { at, clientPod, get, HTTP_PORT, seenFrom, serverPod } from '../support/kube-pods.ts';
+import { at, clientPod, get, HTTP_PORT, knock, seenFrom, serverPod } from '../support/kube-pods.ts';
 
 const SYSTEM = 'romana-system';
 const CONTROLLERS = 'app.kubernetes.io/component=controller';
@@ -122,6 +122,49 @@ suite('faults of nodes and runtimes', { skip: NO_KUBERNETES }, () => {
     await remove('forced');
   });
 
+  test('R8: pods that are to end are subjects and peers of policies until their sandboxes are gone', async () => {
+    const labels = { db: { app: 'db' }, web: { app: 'web' }, late: { app: 'web' }, other: {} };
+    // They are told to end, and go on until they are let go: process 1 of a container ignores what it does not handle.
+    const command = ['sh', '-c', 'until [ -e /tmp/go ]; do sleep 0.1; done'];
+    const patient = { spec: { terminationGracePeriodSeconds: 300 } };
+    const client = (name: keyof typeof labels, more: object): object =>
+      clientPod({ namespace: 'leave', name, node: 'minion2', labels: labels[name], ...more });
+    const lifecycle = { preStop: { exec: { command } } };
+    const server = { namespace: 'leave', name: 'db', node: 'minion1', ...patient, container: { lifecycle } };
+    await cluster.apply(
+      namespace('leave', { 'net.alpha.kubernetes.io/network-isolation': 'on' }),
+      {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata: { name: 'web', namespace: 'leave' },
+        spec: {
+          podSelector: { matchLabels: labels.db },
+          ingress: [{ from: [{ podSelector: { matchLabels: labels.web } }] }],
+        },
+      },
+      serverPod({ namespace: 'near', name: 'open', node: 'minion1' }),
+      serverPod({ ...server, labels: labels.db }),
+      client('web', { ...patient, container: { command } }),
+      client('other', { ...patient, container: { command } }),
+    );
+    for (const name of ['leave/db', 'leave/web', 'leave/other', 'near/open']) await cluster.ready(name, PATIENCE_MS);
+    await cluster.kubectl('-n', 'leave', 'delete', 'pods', 'db', 'web', 'other', '--wait=false');
+    // Whoever has seen a later pod of the same watches has seen that these are to end.
+    await cluster.apply(client('late', {}), serverPod({ namespace: 'leave', name: 'later', node: 'minion1' }));
+    for (const name of ['leave/late', 'leave/later']) await cluster.ready(name, PATIENCE_MS);
+    const [controls, doors] = await Promise.all(['near/open', 'leave/db'].map((name) => cluster.addressesOf(name)));
+    for (const [n, address] of (doors ?? []).entries()) {
+      const door = at(address, HTTP_PORT);
+      const answers = async (): Promise<boolean> => (await get(cluster, 'leave/late', door, '/hostname')) === 'db';
+      await waitFor('the later pod to be a peer', answers);
+      assert.equal(await get(cluster, 'leave/web', door, '/hostname'), 'db');
+      assert.equal(await knock(cluster, 'leave/other', door, at(controls?.[n] ?? '', HTTP_PORT)), 'dropped');
+    }
+    for (const name of ['db', 'web', 'other']) await cluster.exec(`leave/${name}`, 'touch', '/tmp/go');
+    await attachmentsMatch(cluster, ['minion1', 'minion2']);
+    await remove('leave');
+  });
+
   test('a namespace that is deleted and made again under its name is another tenant, and works', async () => {
     const tenantOf = async (): Promise<string> => textAt(await cluster.client.get(TENANTS, 'again'), 'metadata', 'uid');
     const uids: string[] = [];
@@ -185,8 +228,8 @@ suite('faults of nodes and runtimes', { skip: NO_KUBERNETES }, () => {
   });
 });
 
-function namespace(name: string): object {
-  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+function namespace(name: string, annotations: Readonly<Record<string, string>> = {}): object {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, annotations } };
 }
 
 /** So many pods on one node. */

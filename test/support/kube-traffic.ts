@@ -11,6 +11,7 @@ import { PODS } from '../../src/objects/resources.ts';
 import { KubeCluster, NO_KUBERNETES } from './kube-cluster.ts';
 import { Outside } from './kube-outside.ts';
 import { at, clientPod, get, HTTP_PORT, knock, seenFrom, serverPod, UDP_PORT, withoutPort } from './kube-pods.ts';
+import { rateFalls, rateOf } from './kube-rate.ts';
 
 const NS = 'traffic';
 /** Of the servers on the nodes' own network. */
@@ -160,6 +161,30 @@ export function kubeTraffic(proxy: ProxyMode): void {
         assert.equal(withoutPort(await outside.get(door)), outside.addresses[n]);
         assert.equal(await seen('far', nodeAddresses('minion1')[n] ?? '', HOST_PORT), of('far')[n]);
       }));
+
+    // The plugin that bounds it is chained after ours in each mode alike.
+    test(
+      'annotations bound what a pod receives and sends',
+      { skip: proxy !== 'none' && 'once is enough' },
+      async () => {
+        const limited = Object.fromEntries(
+          ['ingress', 'egress'].map((way) => [`kubernetes.io/${way}-bandwidth`, '40M']),
+        );
+        const pods = Object.entries({ bound: limited, free: {} }).map(([name, annotations]) =>
+          clientPod({ namespace: NS, name, node: 'minion1', annotations, container: { command: ['iperf3', '-s'] } }),
+        );
+        await cluster.apply(...pods);
+        for (const name of ['bound', 'free']) await cluster.ready(`${NS}/${name}`);
+        const [bound = [], free = []] = await Promise.all(
+          ['bound', 'free'].map((name) => cluster.addressesOf(`${NS}/${name}`)),
+        );
+        for (const reverse of [false, true]) {
+          for (const to of bound) await rateFalls(cluster, { from: `${NS}/far`, to, reverse }, 48e6);
+          const unbound = await rateOf(cluster, { from: `${NS}/far`, to: free[0] ?? '', reverse });
+          assert.ok(unbound > 96e6, `${unbound} bit/s`);
+        }
+      },
+    );
 
     test('names of Services and of pods of a StatefulSet lead where they should', { skip: noServices }, async () => {
       await cluster.apply(service('set', { clusterIP: 'None', selector: { app: 'set' } }), {
