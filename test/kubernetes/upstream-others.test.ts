@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { programsFolder } from '../../src/local/kubernetes/programs.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
-import { listSpecs, noUpstream, runUpstream } from '../support/upstream-e2e.ts';
+import { awaitServers, listSpecs, noUpstream, runUpstream } from '../support/upstream-e2e.ts';
 import { formatSpecs } from '../support/upstream-spec.ts';
 import { LEFT_OUT } from './left-out-specs.ts';
 
@@ -29,13 +29,14 @@ void test(
     await using cluster = await KubeCluster.up({ minions: MINIONS.length });
     // Some specs are about traffic that stays in its zone, and take three of them.
     for (const name of MINIONS) await cluster.kubectl('label', 'node', name, `topology.kubernetes.io/zone=${name}`);
+    await awaitServers(cluster.client);
     const specs = await runUpstream({
       programs: PROGRAMS,
       kubeconfig: cluster.kubeconfig,
       nodes: MINIONS.length,
       focus: 'sig-network',
       skip: [...ELSEWHERE, ...LEFT_OUT.map((left) => left.specs)],
-      processes: 4,
+      processes: 8,
       timeoutMinutes: 40,
     });
     const report = formatSpecs('upstream, what else of sig-network can run', specs);

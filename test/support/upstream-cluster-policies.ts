@@ -2,13 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { KubeClient } from '../../src/kube/client.ts';
-import { waitFor } from '../../src/lib/wait-for.ts';
 import { parseGoTestOutput } from './go-test-output.ts';
+import { mutate } from './mutating-policy.ts';
 import { inScratchFolder, lastLines, runToEnd, type Spec } from './upstream-spec.ts';
 
 const PROGRAM = 'network-policy-api-conformance.test';
-const API = 'admissionregistration.k8s.io/v1';
-const NAME = 'no-sctp-servers';
 /** How the names begin that containers have in their environment for each port on which they serve SCTP. */
 const SCTP_SERVER = 'SERVE_SCTP_PORT_';
 
@@ -18,40 +16,6 @@ export function noClusterPolicyTests(programs: string): string | false {
   return `needs ${PROGRAM} in ${programs}/bin: sh scripts/kubernetes/build.sh ${programs} conformance`;
 }
 
-/** Which objects the API server changes: the containers that serve SCTP go from every StatefulSet. */
-const POLICY = {
-  apiVersion: API,
-  kind: 'MutatingAdmissionPolicy',
-  metadata: { name: NAME },
-  spec: {
-    failurePolicy: 'Fail',
-    reinvocationPolicy: 'Never',
-    matchConstraints: {
-      resourceRules: [
-        { apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources: ['statefulsets'] },
-      ],
-    },
-    mutations: [
-      {
-        patchType: 'JSONPatch',
-        jsonPatch: {
-          expression: `[JSONPatch{
-            op: "replace",
-            path: "/spec/template/spec/containers",
-            value: object.spec.template.spec.containers.filter(c,
-              !(has(c.env) && c.env.exists(e, e.name.startsWith("${SCTP_SERVER}"))))
-          }]`,
-        },
-      },
-    ],
-  },
-};
-const BINDING = {
-  apiVersion: API,
-  kind: 'MutatingAdmissionPolicyBinding',
-  metadata: { name: NAME },
-  spec: { policyName: NAME },
-};
 /** One with a server of SCTP, which is only tried and never made. */
 const STATEFUL_SET = {
   apiVersion: 'apps/v1',
@@ -76,17 +40,18 @@ const STATEFUL_SET = {
  * end at once there. From now on the API server leaves them out.
  */
 export async function leaveOutSctpServers(client: KubeClient): Promise<void> {
-  await client.raw('POST', `/apis/${API}/mutatingadmissionpolicies`, POLICY);
-  await client.raw('POST', `/apis/${API}/mutatingadmissionpolicybindings`, BINDING);
-  // A policy holds some time after it is made.
-  await waitFor(
-    'the admission policy to hold',
-    async () => {
-      const made = await client.raw('POST', '/apis/apps/v1/namespaces/default/statefulsets?dryRun=All', STATEFUL_SET);
-      return !JSON.stringify((made as { spec: unknown }).spec).includes(SCTP_SERVER);
-    },
-    { timeoutMs: 60_000, everyMs: 200 },
-  );
+  await mutate(client, {
+    name: 'no-sctp-servers',
+    resource: 'statefulsets',
+    patches: `[JSONPatch{
+      op: "replace",
+      path: "/spec/template/spec/containers",
+      value: object.spec.template.spec.containers.filter(c,
+        !(has(c.env) && c.env.exists(e, e.name.startsWith("${SCTP_SERVER}"))))
+    }]`,
+    tried: STATEFUL_SET,
+    changed: (spec) => !spec.includes(SCTP_SERVER),
+  });
 }
 
 /**

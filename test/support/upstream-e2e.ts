@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { KubeClient } from '../../src/kube/client.ts';
+import { mutate } from './mutating-policy.ts';
 import { inScratchFolder, lastLines, runToEnd, type Spec } from './upstream-spec.ts';
 
 /** Why upstream's end-to-end tests do not run with the programs in a folder; false where they do. */
@@ -85,6 +87,36 @@ export async function runUpstream(options: RunOptions): Promise<Spec[]> {
   return inScratchFolder(async (directory) => {
     const output = await runToEnd(join(programs, 'bin'), words, directory);
     return readReport(directory, output);
+  });
+}
+
+/**
+ * Has the servers of the spec that reaches pods by both families wait until they listen: it asks them as soon as they
+ * run, and fails where a container takes longer to listen than its kubelet to say that it runs.
+ */
+export async function awaitServers(client: KubeClient): Promise<void> {
+  const name = 'dualstack-server';
+  const labels = { test: name };
+  const probe = 'Object.spec.template.spec.containers.readinessProbe';
+  await mutate(client, {
+    name,
+    resource: 'deployments',
+    when: `object.metadata.name == "${name}"`,
+    patches: `[JSONPatch{
+      op: "add",
+      path: "/spec/template/spec/containers/0/readinessProbe",
+      value: ${probe}{tcpSocket: ${probe}.tcpSocket{port: 80}, periodSeconds: 1}
+    }]`,
+    tried: {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name },
+      spec: {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'tools' }] } },
+      },
+    },
+    changed: (spec) => spec.includes('readinessProbe'),
   });
 }
 

@@ -23,8 +23,14 @@ export function formatSpecs(title: string, specs: readonly Spec[]): string {
   return [
     ...of('failed').flatMap((spec) => [`FAILED ${spec.name}`, lastLines(spec.said, SAID_LINES), spec.reason, '']),
     ...of('skipped').map((spec) => `left itself out: ${spec.name}: ${spec.reason}`),
+    `the longest: ${slowest(specs, 12).join('; ')}`,
     `${title}: ${of('passed').length} passed, ${of('failed').length} failed, ${of('skipped').length} left themselves out`,
   ].join('\n');
+}
+
+function slowest(specs: readonly Spec[], count: number): readonly string[] {
+  const sorted = specs.toSorted((a, b) => b.seconds - a.seconds).slice(0, count);
+  return sorted.map(({ seconds, name }) => `${seconds.toFixed(0)} s ${name}`);
 }
 
 /** Makes a folder for the time of `use`. */
