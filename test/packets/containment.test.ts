@@ -4,6 +4,7 @@ import { waitFor } from '../../src/lib/wait-for.ts';
 import type { Connection } from '../support/probe.ts';
 import { Rig } from '../support/rig.ts';
 import { type Attempt, judge } from '../support/rig-judge.ts';
+import { RigPolicies } from '../support/rig-policies.ts';
 import type { RigPod } from '../support/rig-pod.ts';
 
 const FAMILIES = [4, 6] as const;
@@ -27,10 +28,13 @@ const working = (connections: readonly Connection[], timeoutMs: number): Promise
 
 void describe('containment with the controller dead', () => {
   let rig: Rig;
+  let policies: RigPolicies;
   before(async () => {
     rig = await Rig.start();
+    policies = new RigPolicies(rig);
   });
   afterEach(async () => {
+    await policies.clear();
     if (rig.api.controller === undefined) rig.api.startController();
     await rig.clear();
   });
@@ -101,6 +105,38 @@ void describe('containment with the controller dead', () => {
       await rig.settled();
       await contain(t, { from: suspects, to: servers }, () =>
         Promise.all(suspects.map((pod) => pod.label({ segment }))),
+      );
+      await assertUntouched(others, servers);
+    });
+  }
+
+  for (const [kind, label] of [
+    ['v1', 'segment'],
+    ['v1', 'app'],
+    ['cluster', 'segment'],
+    ['cluster', 'app'],
+  ] as const) {
+    void test(`R37: a pod whose ${label} label is edited loses the rights that a ${kind} policy gave it everywhere within 1 s`, async (t) => {
+      const namespace = `r37-${kind}-${label}`;
+      const { servers, suspects, others } = await makeTenant(namespace);
+      const [was, is] = label === 'segment' ? ['frontend', 'quiet'] : ['web', 'quarantine'];
+      const named = { matchLabels: { 'kubernetes.io/metadata.name': namespace } };
+      const [peer, subject] = [{ matchLabels: { [label]: was } }, { matchLabels: { segment: 'backend' } }];
+      if (kind === 'v1')
+        await policies.v1(namespace, 'p', { podSelector: subject, ingress: [{ from: [{ podSelector: peer }] }] });
+      else {
+        await rig.isolate(namespace, 'off');
+        await policies.cluster('p', {
+          subject: { pods: { namespaceSelector: named, podSelector: subject } },
+          ingress: [
+            { action: 'Accept', from: [{ pods: { namespaceSelector: named, podSelector: peer } }] },
+            { action: 'Deny', from: [{ namespaces: {} }] },
+          ],
+        });
+      }
+      await rig.settled();
+      await contain(t, { from: suspects, to: servers }, () =>
+        Promise.all(suspects.map((pod) => pod.label({ [label]: is }))),
       );
       await assertUntouched(others, servers);
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { ALPHA_ISOLATION, BETA_ISOLATION } from '../../src/objects/namespace.ts';
 import { RigPolicies } from '../support/rig-policies.ts';
 import { Rig } from '../support/rig.ts';
 import type { RigHost } from '../support/rig-host.ts';
@@ -8,13 +9,27 @@ import type { RigPod } from '../support/rig-pod.ts';
 const FAMILIES = [4, 6] as const;
 /** In each family, between each of two clients and the server. */
 const CONNECTIONS = 25;
+const DEFAULT_DENY = '{"ingress":{"isolation":"DefaultDeny"}}';
 const named = (name: string): object => ({ matchLabels: { 'kubernetes.io/metadata.name': name } });
 const segment = (value: string): object => ({ matchLabels: { segment: value } });
 
 /** How many transactions have changed the rules of a host. */
-async function transactions(host: RigHost): Promise<number> {
-  const all = [...(await host.metrics())].filter(([name]) => name.startsWith('romana_agent_nft_transactions_total'));
-  return all.reduce((sum, [, count]) => sum + count, 0);
+const TRANSACTIONS = /^romana_agent_nft_transactions_total/;
+/** What the API server has sent an agent of its own accord, but for bookmarks. */
+const BYTES = /^romana_agent_watch_bytes_total\{.*type="(?:ADDED|MODIFIED|DELETED)"\}$/;
+/** What it was asked for: the agent writes when its own pods have come to rest. */
+const REQUESTS = /^romana_agent_api_requests_total\{verb="(?:list|watch)",/;
+
+async function count(host: RigHost, ...names: readonly RegExp[]): Promise<number[]> {
+  const all = [...(await host.metrics())];
+  const sum = (name: RegExp): number => all.reduce((total, [each, n]) => total + (name.test(each) ? n : 0), 0);
+  return names.map(sum);
+}
+
+/** How the first policy of a kind comes, with a port beside 80, is edited to name another one, and goes. */
+interface Kind {
+  readonly put: (port: number) => Promise<void>;
+  readonly remove: () => Promise<void>;
 }
 
 const allowIncoming = (port: number): object => ({
@@ -46,7 +61,7 @@ void describe('rules that stand still', () => {
   });
   after(() => rig[Symbol.asyncDispose]());
 
-  void test('pods that come and go on another host change no rule here, under segment and namespace policies of every kind', async () => {
+  void test('pods that come and go on another host change no rule here and send no byte, under segment and namespace policies of every kind', async () => {
     await Promise.all([rig.namespace('still', { isolated: true }), rig.namespace('peers')]);
     const server = await rig.pod({ namespace: 'still', name: 'server', labels: { segment: 's' } });
     const make = (n: number): Promise<RigPod> =>
@@ -65,8 +80,9 @@ void describe('rules that stand still', () => {
     await rig.settled();
     assert.equal(await rig.reach(first, server, 'tcp', 80), 'open');
     const [here, there] = [rig.host(0), rig.host(1)];
-    const before = await transactions(here);
-    const others = await transactions(there);
+    const counters = [TRANSACTIONS, BYTES, REQUESTS];
+    const before = await count(here, ...counters);
+    const [others = 0] = await count(there, TRANSACTIONS);
     for (let round = 1; round <= 3; round += 1) {
       const pod = await make(round);
       await rig.settled();
@@ -76,8 +92,9 @@ void describe('rules that stand still', () => {
       await rig.remove(pod);
       await rig.settled();
     }
-    assert.equal(await transactions(here), before);
-    assert.ok((await transactions(there)) >= others + 6, 'the counter counts');
+    assert.deepEqual(await count(here, ...counters), before);
+    const [after = 0] = await count(there, TRANSACTIONS);
+    assert.ok(after >= others + 6, 'the counter counts');
     await policies.clear();
     await rig.deletePolicy('still', 'demo');
     await rig.clear();
@@ -102,20 +119,28 @@ void describe('rules that stand still', () => {
       assert.equal(works.filter(Boolean).length, connections.length, when);
     };
     await all('before');
-    const kinds: Record<string, { put: (port: number) => Promise<void>; remove: () => Promise<void> }> = {
+    // What isolates opens nothing: that is for a policy, which comes and goes with it.
+    const annotation = (key: string, isolated: string, not: string): Kind => ({
+      put: async (port) => {
+        await rig.policy('open', 'keeps', allowIncoming(port));
+        await rig.annotate('open', { [key]: port === 81 ? isolated : not });
+      },
+      remove: async () => {
+        await rig.annotate('open', { [key]: null });
+        await rig.deletePolicy('open', 'keeps');
+      },
+    });
+    const kinds: Record<string, Kind> = {
       demo: {
         put: (port) => rig.policy('open', 'demo', allowIncoming(port)),
         remove: () => rig.deletePolicy('open', 'demo'),
       },
-      isolation: {
-        put: (port) => rig.isolate('open', port === 81 ? 'on' : 'off'),
-        remove: () => rig.isolate('open', 'off'),
-      },
+      isolation: annotation(ALPHA_ISOLATION, 'on', 'off'),
+      'isolation in its second form': annotation(BETA_ISOLATION, DEFAULT_DENY, '{}'),
       v1: { put: (port) => policies.v1('open', 'v1', v1(port)), remove: () => policies.delete('v1', 'open') },
       admin: { put: (port) => policies.cluster('a', cluster('Admin', port)), remove: () => policies.delete('a') },
       baseline: { put: (port) => policies.cluster('b', cluster('Baseline', port)), remove: () => policies.delete('b') },
     };
-    await rig.policy('open', 'keeps', { podSelector: {}, allowIncoming: { toPorts: [{ port: 80, protocol: 'TCP' }] } });
     for (const [kind, { put, remove }] of Object.entries(kinds)) {
       await put(81);
       await all(`${kind} has come`);
@@ -124,7 +149,6 @@ void describe('rules that stand still', () => {
       await remove();
       await all(`${kind} is gone`);
     }
-    await rig.deletePolicy('open', 'keeps');
     await Promise.all(connections.map((connection) => connection.close()));
   });
 });

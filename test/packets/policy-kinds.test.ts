@@ -164,6 +164,33 @@ void describe('policies of Kubernetes on packets', () => {
     assert.equal(await reachHost(client, own, 'tcp'), 'open');
   });
 
+  void test('R25: a field that is not known and domain names open nothing; a Deny or Pass with one denies everything', async () => {
+    const namespace = 'r25';
+    const [client, near, far] = await makePods(namespace);
+    const known = { from: [{ podSelector: app('client') }] };
+    await policies.v1(namespace, 'p', { podSelector: app('near'), ingress: [{ ...known, onlyOnSundays: true }] });
+    assert.deepEqual(await ports(client, near, far), ['dropped dropped', 'open open']);
+    await policies.v1(namespace, 'p', {
+      podSelector: app('near'),
+      ingress: [{ from: [{ podSelector: {}, serviceAccountSelector: app('client') }] }, { ...known, ...tcp(81) }],
+    });
+    assert.deepEqual(await ports(client, near, far), ['dropped open', 'open open']);
+    await policies.delete('p', namespace);
+    for (const action of ['Accept', 'Deny', 'Pass']) {
+      const subject = { pods: { namespaceSelector: named(namespace), podSelector: app('client') } };
+      const toNames = { action, to: [{ domainNames: ['example.org'] }] };
+      const toNear = {
+        action: 'Accept',
+        to: [{ pods: { namespaceSelector: named(namespace), podSelector: app('near') } }],
+      };
+      const toAll = { action: 'Deny', to: [{ namespaces: {} }] };
+      await policies.cluster('names', { subject, egress: [toNames, toNear, toAll] });
+      const toThat = action === 'Accept' ? 'open open' : 'dropped dropped';
+      assert.deepEqual(await ports(client, near, far), [toThat, 'dropped dropped'], action);
+      assert.deepEqual(await ports(near, far), ['open open'], 'others are left alone');
+    }
+  });
+
   void test('R14: what is beyond a bound or not known fails closed for the pods that it selects only, and is told', async () => {
     const namespace = 'closed';
     const [client, near, far] = await makePods(namespace);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { BETA_ISOLATION } from '../../src/objects/namespace.ts';
+import { RigPolicies } from '../support/rig-policies.ts';
 import { Rig } from '../support/rig.ts';
 import type { RigPod } from '../support/rig-pod.ts';
+
+const segment = (value: string): object => ({ matchLabels: { segment: value } });
 
 /** The founding page's policy, with other ports and peers. */
 const opens = (port: number, from = 'frontend', to = 'backend'): object => ({
@@ -12,10 +15,15 @@ const opens = (port: number, from = 'frontend', to = 'backend'): object => ({
 
 void describe('policy on running pods', () => {
   let rig: Rig;
+  let policies: RigPolicies;
   before(async () => {
     rig = await Rig.start();
+    policies = new RigPolicies(rig);
   });
-  afterEach(() => rig.clear());
+  afterEach(async () => {
+    await policies.clear();
+    await rig.clear();
+  });
   after(() => rig[Symbol.asyncDispose]());
 
   /** An isolated namespace with a backend on the first host and a frontend on each. */
@@ -191,14 +199,19 @@ void describe('policy on running pods', () => {
     assert.deepEqual(await ports(backend2, near2, far2), ['open dropped', 'open dropped']);
   });
 
-  void test('R38: the segments "default", "" and none are three different things, as peers and as subjects', async () => {
-    const namespace = 'r38';
+  /** Pods of the segments "default", "" and none: a server of each on the first host, a client of each on both. */
+  async function makeSegments(namespace: string): Promise<{ servers: RigPod[]; clients: RigPod[][] }> {
     await rig.namespace(namespace, { isolated: true });
     const kinds = [{ segment: 'default' }, { segment: '' }, {}];
     const make = (role: string, host: number): Promise<RigPod[]> =>
       Promise.all(kinds.map((labels, n) => rig.pod({ namespace, name: `${role}${host}-${n}`, labels, host })));
-    const servers = await make('server', 0);
-    const clients = [await make('client', 0), await make('client', 1)];
+    const [servers, near, far] = await Promise.all([make('server', 0), make('client', 0), make('client', 1)]);
+    return { servers, clients: [near, far] };
+  }
+
+  void test('R38: the segments "default", "" and none are three different things, as peers and as subjects', async () => {
+    const namespace = 'r38';
+    const { servers, clients } = await makeSegments(namespace);
     const [named, empty, none] = servers;
     assert.ok(named !== undefined && empty !== undefined && none !== undefined);
     const subjects: readonly RigPod[] = [named, empty];
@@ -211,6 +224,30 @@ void describe('policy on running pods', () => {
           assert.deepEqual(await ports(server, ...there), want, `from ${JSON.stringify(from)}`);
           for (const other of servers.filter((pod) => pod !== server)) {
             assert.deepEqual(await ports(other, ...there), Array(3).fill('dropped dropped'));
+          }
+        }
+      }
+    }
+  });
+
+  void test('R38: v1 policies tell the segments "default", "" and none apart, as peers and as subjects', async () => {
+    const namespace = 'r38-v1';
+    const { servers, clients } = await makeSegments(namespace);
+    const none = { matchExpressions: [{ key: 'segment', operator: 'DoesNotExist' }] };
+    const either = { matchExpressions: [{ key: 'segment', operator: 'In', values: ['', 'default'] }] };
+    const selectors = [segment('default'), segment(''), none];
+    for (const [subject, podSelector] of selectors.entries()) {
+      for (const [peer, from] of [...selectors, either].entries()) {
+        const ingress = [{ from: [{ podSelector: from }], ports: [{ port: 80 }] }];
+        await policies.v1(namespace, 'one', { podSelector, ingress });
+        await rig.settled();
+        const meant = peer === 3 ? [0, 1] : [peer];
+        for (const [n, server] of servers.entries()) {
+          const want = [0, 1, 2].map((client) =>
+            n === subject && meant.includes(client) ? 'open dropped' : 'dropped dropped',
+          );
+          for (const there of clients) {
+            assert.deepEqual(await ports(server, ...there), want, `${JSON.stringify(from)} to ${server.name}`);
           }
         }
       }
