@@ -61,7 +61,14 @@ export class Announcer {
     });
     const { exceptions } = this.#desired;
     const conditions = [...checker.conditions, unenforced.condition];
-    reporter.update({ exceptions, use: () => this.#use(), ...this.#host, acknowledged, conditions });
+    reporter.update({
+      exceptions,
+      use: () => this.#use(),
+      ...this.#host,
+      acknowledged,
+      conditions,
+      unenforced: unenforced.list,
+    });
   }
 
   /** What is known is known for a later version now, which may be late enough to acknowledge. */

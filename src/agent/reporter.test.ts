@@ -21,6 +21,7 @@ const REPORT: Report = {
   hostUid: 'h',
   acknowledged: ['u'],
   conditions: [],
+  unenforced: [],
 };
 
 void test('Reporter writes exceptions and use once, and again only when they differ', async () => {
@@ -50,7 +51,7 @@ void test('Reporter writes exceptions and use once, and again only when they dif
     { namespace: 'a', pod: 'p', uid: 'u', addresses: ['10.1.17.3'], labels: { segment: 'x' } },
   ]);
   const { reportedAt, ...status } = await statusOf(client);
-  assert.deepEqual(status, { ...USE, hostId: 1, hostUid: 'h', acknowledged: ['u'], conditions: [] });
+  assert.deepEqual(status, { ...USE, hostId: 1, hostUid: 'h', acknowledged: ['u'], conditions: [], unenforced: [] });
   assert.ok(Math.abs(Date.parse(reportedAt) - Date.now()) < 60_000);
 });
 

@@ -2,7 +2,7 @@ import { isConflict, isNotFound, type KubeClient } from '../kube/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Log } from '../lib/log.ts';
-import type { Condition } from '../objects/host-report.ts';
+import type { Condition, Unenforced } from '../objects/host-report.ts';
 import type { Exception } from '../objects/host.ts';
 import { HOST_REPORTS, HOSTS } from '../objects/resources.ts';
 import type { Use } from './use.ts';
@@ -20,6 +20,7 @@ export interface Report {
   /** Names of releases of ids, see acknowledgements.ts. */
   readonly acknowledged: readonly string[];
   readonly conditions: readonly Condition[];
+  readonly unenforced: readonly Unenforced[];
 }
 
 /** Between two writes of the HostReport, in milliseconds. */
@@ -109,8 +110,8 @@ export class Reporter {
       await this.#options.clock.sleep(REPORT_EVERY_MS, this.#stop.signal).catch(() => undefined);
     }
     if (this.#report === undefined) return;
-    const { use, hostId, hostUid, acknowledged, conditions } = this.#report;
-    const status = { ...use(), hostId, hostUid, acknowledged, conditions };
+    const { use, ...rest } = this.#report;
+    const { exceptions: _written, ...status } = { ...use(), ...rest };
     const text = JSON.stringify(status);
     if (text === this.#writtenRest) return;
     const { clock } = this.#options;

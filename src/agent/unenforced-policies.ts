@@ -1,7 +1,7 @@
 import type { EventRecorder, Occurrence } from '../kube/events.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import type { Condition } from '../objects/host-report.ts';
+import type { Condition, Unenforced } from '../objects/host-report.ts';
 import { apiVersionOf, CLUSTER_NETWORK_POLICIES, DEMO_POLICIES, NETWORK_POLICIES } from '../objects/resources.ts';
 import { type Policy, policyName } from '../policy/model.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -13,6 +13,10 @@ export interface UnenforcedOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** So many are told of one by one, each in so many characters at most. */
+const MAX_TOLD = 64;
+const MAX_MESSAGE_CHARS = 512;
 
 /** So many are named in the condition; the rest is counted. */
 const MAX_NAMED = 5;
@@ -33,6 +37,7 @@ export class UnenforcedPolicies {
   readonly #options: UnenforcedOptions;
   #told: ReadonlySet<string> = new Set();
   #condition: Condition | undefined;
+  #list: readonly Unenforced[] = [];
 
   constructor(options: UnenforcedOptions) {
     this.#options = options;
@@ -42,6 +47,11 @@ export class UnenforcedPolicies {
   get condition(): Condition {
     this.#condition ??= this.#conditionOf([]);
     return this.#condition;
+  }
+
+  /** One by one, for the HostReport. */
+  get list(): readonly Unenforced[] {
+    return this.#list;
   }
 
   /** Takes all of them as they are now. */
@@ -59,6 +69,7 @@ export class UnenforcedPolicies {
     this.#told = told;
     metrics.unenforcedPolicies.set(policies.length);
     this.#condition = this.#conditionOf(policies);
+    this.#list = policies.toSorted(clusterFirst).slice(0, MAX_TOLD).map(unenforcedOf);
   }
 
   #conditionOf(policies: readonly Policy[]): Condition {
@@ -76,6 +87,20 @@ export class UnenforcedPolicies {
     const more = policies.length > MAX_NAMED ? `; and ${policies.length - MAX_NAMED} more` : '';
     return { type, status, reason: 'FailedClosed', message: `${named.join('; ')}${more}`, lastTransitionTime };
   }
+}
+
+/** Those whose objects can say it themselves, by the controller. */
+function clusterFirst(a: Policy, b: Policy): number {
+  return Number(b.ref.namespace === '') - Number(a.ref.namespace === '');
+}
+
+function unenforcedOf(policy: Policy): Unenforced {
+  const message = messageOf(policy);
+  return {
+    apiVersion: API_VERSIONS[policy.source],
+    ...policy.ref,
+    message: message.length <= MAX_MESSAGE_CHARS ? message : `${message.slice(0, MAX_MESSAGE_CHARS - 3)}...`,
+  };
 }
 
 function messageOf({ problems }: Policy): string {

@@ -6,7 +6,16 @@ import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { parseHost } from '../objects/host.ts';
-import { HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
+import {
+  CLUSTER_NETWORK_POLICIES,
+  HOST_REPORTS,
+  HOSTS,
+  NAMESPACES,
+  NETWORKS,
+  NODES,
+  PODS,
+  TENANTS,
+} from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 import { Controller } from './controller.ts';
 import { FakeApi } from './fake-api.ts';
@@ -171,4 +180,37 @@ void test('Controller that does not lead writes nothing', async (t) => {
   );
   lead.resolve();
   await waitFor('the host', () => hostsOf(api).size === 1);
+});
+
+void test('R14: Controller says of a policy itself that hosts refuse it, and that they do no longer', async (t) => {
+  const api = await makeApi();
+  const { registry } = start(t, api);
+  await api.create(NODES, { metadata: { name: 'n1' } });
+  const spec = { tier: 'Admin', priority: 1, subject: { namespaces: {} } };
+  const policy = (await api.create(CLUSTER_NETWORK_POLICIES, { metadata: { name: 'p' }, spec })) as {
+    metadata: { uid: string };
+  };
+  await api.create(CLUSTER_NETWORK_POLICIES, { metadata: { name: 'good' }, spec });
+  await waitFor('the host', () => hostsOf(api).size === 1);
+  const { uid } = policy.metadata;
+  const refused = { apiVersion: 'a', kind: 'ClusterNetworkPolicy', name: 'p', uid, message: 'is refused' };
+  const report = async (unenforced: readonly object[]): Promise<void> => {
+    await api.patch(HOST_REPORTS, 'n1', { status: { unenforced } }, { subresource: 'status' });
+  };
+  const said = async (name = 'p'): Promise<readonly { status: string; message: string }[]> => {
+    const { status } = (await api.get(CLUSTER_NETWORK_POLICIES, name)) as {
+      status?: { conditions: { status: string; message: string }[] };
+    };
+    return status?.conditions ?? [];
+  };
+  await api.create(HOST_REPORTS, { metadata: { name: 'n1' } });
+  await report([refused]);
+  await waitFor('the condition', async () => (await said()).length === 1);
+  assert.match((await said())[0]?.message ?? '', /^on host n1: is refused; what cannot be enforced fails closed/);
+  await report([]);
+  await waitFor('the end of it', async () => (await said())[0]?.status === 'True');
+  assert.deepEqual(await said('good'), [], 'what never failed costs no write');
+  const writes = registry.getSingleMetric('romana_controller_writes_total');
+  const counted = (await writes?.get())?.values.find(({ labels }) => labels['kind'] === 'set-policy-condition');
+  assert.equal(counted?.value, 2);
 });

@@ -12,6 +12,7 @@ import { Observer } from './observer.ts';
 import { removeOldTraces } from './old-traces.ts';
 import { removeOrphanReports } from './orphan-reports.ts';
 import type { Warning } from './state.ts';
+import { writePolicyConditions } from './write-policy-conditions.ts';
 
 /** How long a failed round waits before it is repeated, in milliseconds: caught up 2 s after the API server's return. */
 const RETRY = { initialMs: 10, maxMs: 500 };
@@ -51,6 +52,8 @@ export class Controller {
   /** The warnings that people have been told of and that still hold. */
   #told = new Set<string>();
   #runner: CoalescingRunner | undefined;
+  /** Apart from ids, which no trouble with the status of policies may hold up. */
+  #conditions: CoalescingRunner | undefined;
 
   constructor(options: ControllerOptions) {
     const { client, clock, log, registry } = options;
@@ -61,7 +64,10 @@ export class Controller {
       clock,
       log,
       metrics: this.#metrics.reflector,
-      onChange: () => this.#runner?.markDirty(),
+      onChange: () => {
+        this.#runner?.markDirty();
+        this.#conditions?.markDirty();
+      },
     });
   }
 
@@ -72,7 +78,7 @@ export class Controller {
 
   /** The resource version up to which all that had to be done is done; undefined while something is under way. */
   get actedOn(): number | undefined {
-    return this.#runner?.idle === true ? this.#observer.version : undefined;
+    return this.#runner?.idle === true && this.#conditions?.idle === true ? this.#observer.version : undefined;
   }
 
   /** Runs until `signal` is aborted and the write that is under way has ended; resolves then. */
@@ -91,17 +97,28 @@ export class Controller {
       retry: RETRY,
       onError: (error) => this.#failed(error, leading),
     });
+    const conditions = new CoalescingRunner(() => this.#tellPolicies(leading), {
+      clock,
+      retry: { initialMs: 50, maxMs: 30_000 },
+      onError: (error) => {
+        if (leading.aborted || error instanceof OutdatedError) return;
+        this.#options.log.warn({ err: error }, 'could not tell policies that they fail closed; tries again');
+      },
+    });
     try {
       await this.#observer.whenSynced(leading);
       await this.#makeNetwork(leading);
       this.#runner = runner;
+      this.#conditions = conditions;
       runner.markDirty();
+      conditions.markDirty();
       await Promise.all([this.#sweep(leading), this.#sweepTraces(leading)]);
     } catch (error) {
       if (!leading.aborted) throw error;
     } finally {
       this.#runner = undefined;
-      await runner.stop();
+      this.#conditions = undefined;
+      await Promise.all([runner.stop(), conditions.stop()]);
       this.#metrics.leading.set(0);
     }
   }
@@ -150,6 +167,15 @@ export class Controller {
       }
       await clock.sleep(SWEEP_TRACES_EVERY_MS, leading).catch(() => undefined);
     }
+  }
+
+  /** Tells on the objects themselves that policies are not enforced as they stand, or are again. */
+  async #tellPolicies(leading: AbortSignal): Promise<void> {
+    const { client, clock } = this.#options;
+    const wanted = this.#observer.policyConditions;
+    const { written, overtaken } = await writePolicyConditions(client, clock, wanted, leading);
+    this.#metrics.toldPolicies(written);
+    if (overtaken.length > 0) throw new OutdatedError(overtaken.map((name) => `tell ClusterNetworkPolicy ${name}`));
   }
 
   async #round(leading: AbortSignal): Promise<void> {

@@ -49,6 +49,11 @@ export class ControllerMetrics {
     registerState(registry, state);
   }
 
+  /** Counts conditions of policies. */
+  toldPolicies(written: number): void {
+    if (written > 0) this.#actions.inc({ kind: 'set-policy-condition' }, written);
+  }
+
   /** Counts what was written. */
   applied({ done, outdated }: Applied): void {
     for (const { kind } of done) this.#actions.inc({ kind });

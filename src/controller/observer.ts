@@ -9,12 +9,27 @@ import type { Parsed } from '../objects/meta.ts';
 import { parseNamespace } from '../objects/namespace.ts';
 import { parseNode } from '../objects/node.ts';
 import { parsePod } from '../objects/pod.ts';
-import { HOST_REPORTS, HOSTS, NAMESPACES, NETWORKS, NODES, PODS, TENANTS } from '../objects/resources.ts';
+import {
+  CLUSTER_NETWORK_POLICIES,
+  HOST_REPORTS,
+  HOSTS,
+  NAMESPACES,
+  NETWORKS,
+  NODES,
+  PODS,
+  TENANTS,
+} from '../objects/resources.ts';
 import type { Resource } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
 import type { Policy } from '../policy/model.ts';
 import { POLICY_KINDS } from '../policy/policy-kinds.ts';
 import { ID_CLAIMS, parseIdClaim } from '../objects/id-claim.ts';
+import {
+  type ObservedPolicy,
+  parseObservedPolicy,
+  type WantedCondition,
+  wantedConditions,
+} from './policy-conditions.ts';
 import { parseObservedNetwork } from './network-status.ts';
 import type { ClusterState } from './state.ts';
 
@@ -38,6 +53,7 @@ export class Observer {
   readonly #namespaces;
   readonly #pods;
   readonly #policies: readonly Reflector<Policy>[];
+  readonly #clusterPolicies: Reflector<ObservedPolicy>;
   readonly #hosts;
   readonly #tenants;
   readonly #reports;
@@ -55,7 +71,12 @@ export class Observer {
     this.#nodes = reflect(NODES, parseNode);
     this.#namespaces = reflect(NAMESPACES, parseNamespace);
     this.#pods = reflect(PODS, parsePod);
-    this.#policies = POLICY_KINDS.map(({ resource, parse, optional }) => reflect(resource, parse, optional));
+    this.#clusterPolicies = reflect(CLUSTER_NETWORK_POLICIES, parseObservedPolicy, true);
+    const others = POLICY_KINDS.filter(({ resource }) => resource !== CLUSTER_NETWORK_POLICIES);
+    this.#policies = [
+      ...others.map(({ resource, parse, optional }) => reflect(resource, parse, optional)),
+      this.#clusterPolicies,
+    ];
     this.#hosts = reflect(HOSTS, parseHost);
     this.#tenants = reflect(TENANTS, parseTenant);
     this.#reports = reflect(HOST_REPORTS, parseWithoutTime);
@@ -97,6 +118,12 @@ export class Observer {
       unreadable: new Set(this.#decisive().flatMap((reflector) => Array.from(reflector.invalid.keys()))),
       agentsReadable: this.#hosts.invalid.size === 0 && this.#reports.invalid.size === 0,
     };
+  }
+
+  /** The conditions that policies have to get: what hosts that are there tell, and what nobody can enforce. */
+  get policyConditions(): readonly WantedCondition[] {
+    const reports = [...this.#reports.store].filter(([name]) => this.#hosts.store.has(name));
+    return wantedConditions(this.#clusterPolicies.store.values(), new Map(reports));
   }
 
   /** The kinds whose absence would take something away. */

@@ -44,6 +44,8 @@ export interface ClusterRule {
 /** A policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy. */
 export interface ClusterNetworkPolicy extends Faulty {
   readonly meta: Meta;
+  /** Grows with each change of the spec; 0 where the object does not say. */
+  readonly generation: number;
   readonly tier: 'Admin' | 'Baseline';
   /** 0 to 1000, lowest first. */
   readonly priority: number;
@@ -234,12 +236,14 @@ export function parseClusterNetworkPolicy(json: unknown): Parsed<ClusterNetworkP
   object.get('apiVersion').oneOf([API_VERSION], API_VERSION);
   object.get('kind').oneOf(['ClusterNetworkPolicy'], 'ClusterNetworkPolicy');
   const meta = readMeta(object);
+  const generation = object.get('metadata').get('generation').integer(0, Number.MAX_SAFE_INTEGER, 0);
   if (object.errors.length > 0) return err(object.errors);
   const reader = new Reader();
   const spec = object.get('spec');
   reader.object(spec);
   const policy = {
     meta: { ...meta, namespace: '' },
+    generation,
     ingress: reader.rules(spec.get('ingress'), 'from'),
     egress: reader.rules(spec.get('egress'), 'to'),
     priority: reader.integer(spec.get('priority'), 0, MAX_PRIORITY),

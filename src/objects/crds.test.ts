@@ -141,10 +141,14 @@ const cases: readonly Case[] = [
           acknowledged: ['u'],
           use: { endpoints: 1, pool: 0 },
           conditions: [condition],
+          unenforced: [
+            { apiVersion: 'a/v1', kind: 'K', namespace: '', name: 'p', uid: 'u', generation: 1, message: 'm' },
+          ],
         },
       },
     ],
     bad: [
+      { status: { unenforced: [{ kind: 'K' }] } },
       { status: { leases: [{ tenant: 1 }] } },
       { status: { leases: [{ tenant: 1, segment: 1, count: 0 }] } },
       { status: { conditions: [{ ...condition, status: 'true' }] } },

@@ -23,6 +23,20 @@ export interface Condition {
   readonly lastTransitionTime: string;
 }
 
+/** A policy of which something fails closed on a host. */
+export interface Unenforced {
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** '' of what is cluster scoped. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Of the spec that it is about, where that is known. */
+  readonly generation?: number;
+  /** Which field, and why. */
+  readonly message: string;
+}
+
 /** What a host's agent tells the controller. */
 export interface HostReport {
   readonly meta: Meta;
@@ -35,6 +49,8 @@ export interface HostReport {
   /** Names of the releases of ids, as the controller gave them, that this agent has acted on: it means nobody by them any more. */
   readonly acknowledged: readonly string[];
   readonly conditions: readonly Condition[];
+  /** Policies that select pods of the host and of which something fails closed; the first ones if they are many. */
+  readonly unenforced: readonly Unenforced[];
   /** When the agent wrote this, RFC 3339: at least once a minute while it lives. */
   readonly reportedAt?: string;
   /** Addresses in use on the host: of segments, and of the shared pool. */
@@ -46,6 +62,19 @@ function readLeaseCount(field: Field): LeaseCount {
     tenant: field.get('tenant').integer(0, MAX_ID),
     segment: field.get('segment').integer(0, MAX_ID),
     count: field.get('count').integer(1, MAX_ID, 1),
+  };
+}
+
+function readUnenforced(field: Field): Unenforced {
+  const generation = field.get('generation');
+  return {
+    apiVersion: field.get('apiVersion').string(),
+    kind: field.get('kind').string(),
+    namespace: field.get('namespace').string(''),
+    name: field.get('name').string(),
+    uid: field.get('uid').string(),
+    ...(generation.absent ? {} : { generation: generation.integer(0, Number.MAX_SAFE_INTEGER) }),
+    message: field.get('message').string(''),
   };
 }
 
@@ -83,6 +112,7 @@ export function parseHostReport(json: unknown): Parsed<HostReport> {
       leases: status.get('leases').list(readLeaseCount),
       acknowledged: status.get('acknowledged').list((item) => item.string()),
       conditions: status.get('conditions').list(readCondition),
+      unenforced: status.get('unenforced').list(readUnenforced),
       use: {
         endpoints: use.get('endpoints').integer(0, MAX_ID, 0),
         pool: use.get('pool').integer(0, MAX_ID, 0),

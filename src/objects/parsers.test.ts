@@ -258,7 +258,7 @@ test('parseTenant without status has no ids; contradictions are refused', () => 
   }
 });
 
-test('parseHostReport reads leases, acknowledgements, use and conditions', () => {
+test('parseHostReport reads leases, acknowledgements, use, conditions and policies that fail closed', () => {
   const status = {
     leases: [
       { tenant: 0, segment: 0, count: 2 },
@@ -267,6 +267,10 @@ test('parseHostReport reads leases, acknowledgements, use and conditions', () =>
     acknowledged: ['u'],
     use: { endpoints: 1, pool: 2 },
     conditions: [{ type: 'T', status: 'True', reason: 'R', message: 'm', lastTransitionTime: '2026-01-01T00:00:00Z' }],
+    unenforced: [
+      { apiVersion: 'a/v1', kind: 'K', namespace: 'x', name: 'p', uid: 'u', message: 'm' },
+      { apiVersion: 'a/v1', kind: 'C', namespace: '', name: 'q', uid: 'w', generation: 3, message: '' },
+    ],
   };
   const { meta: _meta, ...rest } = unwrap(parseHostReport({ metadata, status }));
   assert.deepEqual(rest, status);

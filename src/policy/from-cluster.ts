@@ -43,7 +43,13 @@ export function clusterPolicy(policy: ClusterNetworkPolicy): Policy {
     policy[direction].map((rule, i) => closed.rule(ruleOf(rule, `spec.${direction}[${i}]`)));
   return {
     source: policy.tier === 'Admin' ? 'admin' : 'baseline',
-    ref: { kind: 'ClusterNetworkPolicy', namespace: '', name: policy.meta.name, uid: policy.meta.uid },
+    ref: {
+      kind: 'ClusterNetworkPolicy',
+      namespace: '',
+      name: policy.meta.name,
+      uid: policy.meta.uid,
+      ...(policy.generation === 0 ? {} : { generation: policy.generation }),
+    },
     priority: policy.priority,
     subject: selectionOf(policy.subject),
     isolates: { ingress: false, egress: false },

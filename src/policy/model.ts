@@ -58,6 +58,8 @@ export interface PolicyRef {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  /** Of its spec, where somebody has to tell one from another: of cluster policies that an API server has stored. */
+  readonly generation?: number;
 }
 
 /** A policy of any kind. */

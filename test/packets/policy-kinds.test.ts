@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import type { Condition } from '../../src/objects/host-report.ts';
-import { EVENTS, HOST_REPORTS } from '../../src/objects/resources.ts';
+import { CLUSTER_NETWORK_POLICIES, EVENTS, HOST_REPORTS } from '../../src/objects/resources.ts';
 import { reachHost } from '../support/rig-own-host.ts';
 import { RigPolicies } from '../support/rig-policies.ts';
 import { Rig } from '../support/rig.ts';
@@ -223,6 +223,18 @@ void describe('policies of Kubernetes on packets', () => {
     await policies.cluster('names', { subject, egress: [byName, deny] });
     assert.deepEqual(await ports(client, near, far), ['dropped dropped', 'dropped dropped']);
     assert.deepEqual(await ports(near, far), ['open open']);
+    const enforced = async (): Promise<Condition | undefined> => {
+      const object = (await rig.api.client.get(CLUSTER_NETWORK_POLICIES, 'names')) as {
+        status?: { conditions?: Condition[] };
+      };
+      return object.status?.conditions?.find(({ type }) => type === 'romana.io/Enforced');
+    };
+    const said = await enforced();
+    assert.equal(said?.status, 'False', 'on the object itself');
+    assert.match(said.message, /^spec\.egress\[0\]\.to\[0\]\.domainNames /);
+    await policies.cluster('names', { subject, egress: [deny] });
+    await rig.settled();
+    await waitFor('the policy to say that it is enforced', async () => (await enforced())?.status === 'True');
   });
 });
 

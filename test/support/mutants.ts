@@ -120,6 +120,6 @@ function apply(document: unknown, { at, kind, key: name, value: given }: Edit): 
 
 /** As JSON.parse does it: `__proto__` is a key like any other. Lists only get elements. */
 function set(holder: Record<string, unknown>, name: string, value: unknown): void {
-  if (Array.isArray(holder) && !Object.hasOwn(holder, name)) holder.push(value);
+  if (Array.isArray(holder) && !/^\d+$/.test(name)) holder.push(value);
   else Object.defineProperty(holder, name, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -1,4 +1,4 @@
-import { isNotFound } from '../../src/kube/client.ts';
+import { isConflict, isNotFound } from '../../src/kube/client.ts';
 import {
   apiVersionOf,
   CLUSTER_NETWORK_POLICIES,
@@ -54,6 +54,8 @@ export class RigPolicies {
       const old = (await client.get(resource, name, namespace)) as object;
       await client.replace(resource, { ...old, ...kind, spec });
     } catch (error) {
+      // The controller has written the status in between.
+      if (isConflict(error)) return this.#put(resource, spec, name, namespace);
       if (!isNotFound(error)) throw error;
       await client.create(resource, { ...kind, metadata: { name }, spec }, namespace);
     }
