@@ -8,6 +8,7 @@ import { formatPlan, parsePlan, type Plan } from '../addr/plan.ts';
 import {
   BASE_DIRECTORIES,
   type ClusterKind,
+  type ClusterLayout,
   clusterLayout,
   EMBEDDED,
   parseClusterName,
@@ -16,7 +17,7 @@ import {
 import { type ClusterState, readState } from '../local/cluster-state.ts';
 import { embedded } from '../local/embedded.ts';
 import { networkObject } from '../local/install-objects.ts';
-import { kubernetes } from '../local/kubernetes/kubernetes.ts';
+import { kubernetes, recordedParts } from '../local/kubernetes/kubernetes.ts';
 import { PROXY_MODES, type ProxyMode } from '../local/kubernetes/networking.ts';
 import { programsFolder, providePrograms } from '../local/kubernetes/programs.ts';
 import { servicesOf } from '../local/services.ts';
@@ -82,7 +83,9 @@ async function runUp(options: UpWords): Promise<number> {
   const plans = givenPlans.filter(({ family }) => kind.families.includes(family));
   // A repeated `up` without a number takes the cluster as it is.
   const minions =
-    options.minions === undefined ? (recorded?.minions ?? DEFAULT_MINIONS) : checked(parseMinions(options.minions));
+    options.minions === undefined
+      ? (recorded?.minions.length ?? DEFAULT_MINIONS)
+      : checked(parseMinions(options.minions));
   const planTexts = options.plan.length === 0 && recorded?.complete === true ? recorded.plans : plans.map(formatPlan);
   const layout = clusterLayout(name, minions, BASE_DIRECTORIES, kind);
   const { signal, seconds } = interruptible();
@@ -125,14 +128,7 @@ function kindOf(options: UpWords, recorded: ClusterState | undefined): ClusterKi
 }
 
 async function makingOf(options: UpWords, kind: ClusterKind, plans: readonly Plan[], under: UnderWay): Promise<Making> {
-  if (kind.flavour === 'embedded') {
-    return embedded({
-      network: networkObject(plans),
-      namespaces: await installedNamespaces(),
-      services: (node) => servicesOf(node, CHECKOUT, findNginx()),
-      cniPlugins: findCniPlugins(),
-    });
-  }
+  if (kind.flavour === 'embedded') return makingOfEmbedded(plans);
   const proxy = options.kubeProxy ?? 'iptables';
   const programs = programsFolder(process.env, options.programs);
   return kubernetes({
@@ -142,6 +138,20 @@ async function makingOf(options: UpWords, kind: ClusterKind, plans: readonly Pla
     providePrograms: () => providePrograms({ folder: programs, checkout: CHECKOUT, env: process.env, ...under }),
     romana: options.romana ? () => localInstallation({ ...under, kind, proxy, plans }) : undefined,
   });
+}
+
+async function makingOfEmbedded(plans: readonly Plan[]): Promise<Making> {
+  return embedded({
+    network: networkObject(plans),
+    namespaces: await installedNamespaces(),
+    services: (node) => servicesOf(node, CHECKOUT, findNginx()),
+    cniPlugins: findCniPlugins(),
+  });
+}
+
+/** As a cluster that is there was made. */
+export async function makingOfRecorded(layout: ClusterLayout): Promise<Making> {
+  return layout.flavour === 'embedded' ? makingOfEmbedded([]) : kubernetes(recordedParts(layout, CHECKOUT));
 }
 
 /** The tenants that every installation brings. */

@@ -7,12 +7,15 @@ import {
   BASE_DIRECTORIES,
   clusterLayout,
   type ClusterLayout,
+  minionsOf,
+  nextMinion,
   type NodeLayout,
   parseClusterName,
 } from '../local/cluster-layout.ts';
 import { readState, recordedLayout } from '../local/cluster-state.ts';
 import { down } from '../local/down.ts';
 import { exec, parsePodName } from '../local/exec.ts';
+import { join, leave } from '../local/join-leave.ts';
 import { isOn } from '../local/nodes.ts';
 import { powerOff } from '../local/power-off.ts';
 import { powerOn } from '../local/power-on.ts';
@@ -20,7 +23,7 @@ import { MAX_SHUTDOWN_GRACE_SECONDS } from '../local/runtime/pod-manager.ts';
 import { findNode, shell } from '../local/shell.ts';
 import { clusterStatus, formatStatus } from '../local/status.ts';
 import { checked, CHECKOUT, connectTo, DEFAULT_NAME, guarded, interruptible, locked, needRoot } from './local-call.ts';
-import { upCommand } from './local-up.ts';
+import { makingOfRecorded, upCommand } from './local-up.ts';
 
 /** How long a node may take to be Ready, in milliseconds. */
 const READY_MS = { embedded: 60_000, kubernetes: 180_000 } as const;
@@ -51,7 +54,11 @@ export function command(): Command {
   ofRunning('status', 'Shows nodes, processes, addresses and pods; status 0 when all is well.').action(
     (options: Running) => guarded(() => runStatus(options)),
   );
-  addNodeCommands(local.command('node').description('Switches a node off and on, as a person at the machine could.'));
+  addNodeCommands(
+    local
+      .command('node')
+      .description('Switches nodes off and on, adds and removes them, as a person at the machines could.'),
+  );
   ofRunning('kubeconfig', 'Prints the kubeconfig for people on this machine.').action((options: Running) =>
     guarded(async () => {
       process.stdout.write(readFileSync((await running(options)).kubeconfig, 'utf8'));
@@ -108,6 +115,13 @@ function addNodeCommands(parent: Command): void {
   add('kill', 'Cuts the power of a node: nothing ends in order, and only /var/lib and /var/log are kept.', (target) =>
     turnOff(target, 'cut'),
   );
+  withRunning(
+    parent.command('add').description('Adds a minion, up to 4 in all, and waits until it is Ready.').argument('[name]'),
+  ).action((name: string | undefined, options: Running) => guarded(() => runAdd(name, options)));
+  add('remove', 'Shuts a minion down and takes it out of the cluster, with its Node and its files.', async (target) => {
+    await leave({ ...target, connect: connectTo });
+    return 'is removed';
+  });
   add('start', 'Boots a node that is off, and waits until it is Ready; its pods run again.', turnOn);
 }
 
@@ -124,6 +138,27 @@ async function runOnNode(name: string, options: Running, run: (target: Target) =
   const done = await locked(layout, () => run({ layout, node }));
   process.stdout.write(`${node.name} of cluster '${layout.name}' ${done}\n`);
   return 0;
+}
+
+async function runAdd(name: string | undefined, options: Running): Promise<number> {
+  needRoot();
+  const cluster = await running(options);
+  const { signal, seconds } = interruptible();
+  return locked(cluster, async () => {
+    // Another call may have had the lock before.
+    const layout = recordedLayout(cluster.name, cluster.base);
+    const minion = checked(nextMinion(minionsOf(layout), name));
+    const making = await makingOfRecorded(layout);
+    const readyMs = READY_MS[layout.flavour];
+    await join({ layout, making, minion, checkout: CHECKOUT, connect: connectTo, signal, readyMs });
+    process.stdout.write(`${minion.name} of cluster '${layout.name}' ${arrived(layout)} after ${seconds()}\n`);
+    return 0;
+  });
+}
+
+/** One without a network can't be Ready. */
+function arrived(layout: ClusterLayout): string {
+  return readState(layout)?.romana === false ? 'has reported' : 'is Ready';
 }
 
 async function turnOff({ layout, node }: Target, how: 'shutdown' | 'cut'): Promise<string> {
@@ -145,9 +180,7 @@ async function turnOn({ layout, node }: Target): Promise<string> {
     signal,
     readyMs: READY_MS[layout.flavour],
   });
-  // One without a network can't be Ready.
-  const state = readState(layout)?.romana === false ? 'has reported' : 'is Ready';
-  return booted.length === 0 ? 'was on already' : `${state} after ${seconds()}`;
+  return booted.length === 0 ? 'was on already' : `${arrived(layout)} after ${seconds()}`;
 }
 
 async function runDown(options: Named): Promise<number> {

@@ -27,10 +27,10 @@ export interface Authority extends KeyPair {
 const DAY_MS = 24 * 60 * 60 * 1_000;
 const LIFETIME_DAYS = 3_650;
 
-/** Makes a certificate authority; it and what it issues are P-256 and last for ten years. */
-export async function makeAuthority(commonName: string, clock: Clock = systemClock): Promise<Authority> {
+/** What all certificates are alike in. */
+function common(clock: Clock) {
   const now = clock.now();
-  const common = {
+  return {
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',
@@ -38,13 +38,22 @@ export async function makeAuthority(commonName: string, clock: Clock = systemClo
     notBeforeDate: new Date(now - DAY_MS),
     notAfterDate: new Date(now + LIFETIME_DAYS * DAY_MS),
   } as const;
+}
+
+/** Makes a certificate authority; it and what it issues are P-256 and last for ten years. */
+export async function makeAuthority(commonName: string, clock: Clock = systemClock): Promise<Authority> {
   const ca = await generate([{ name: 'commonName', value: commonName }], {
-    ...common,
+    ...common(clock),
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
       { name: 'keyUsage', keyCertSign: true, cRLSign: true, digitalSignature: true, critical: true },
     ],
   });
+  return openAuthority({ certificate: ca.cert, key: ca.private }, clock);
+}
+
+/** The authority that has this certificate and key. */
+export function openAuthority(pair: KeyPair, clock: Clock = systemClock): Authority {
   const issue = async (request: CertificateRequest): Promise<KeyPair> => {
     const { organization, names = [], ips = [] } = request;
     const subject = organization === undefined ? [] : [{ name: 'organizationName', value: organization }];
@@ -53,8 +62,8 @@ export async function makeAuthority(commonName: string, clock: Clock = systemClo
       ...ips.map((ip) => ({ type: 7 as const, ip })),
     ];
     const made = await generate([...subject, { name: 'commonName', value: request.commonName }], {
-      ...common,
-      ca: { key: ca.private, cert: ca.cert },
+      ...common(clock),
+      ca: { key: pair.key, cert: pair.certificate },
       extensions: [
         { name: 'basicConstraints', cA: false },
         { name: 'keyUsage', digitalSignature: true, critical: true },
@@ -64,5 +73,5 @@ export async function makeAuthority(commonName: string, clock: Clock = systemClo
     });
     return { certificate: made.cert, key: made.private };
   };
-  return { certificate: ca.cert, key: ca.private, issue };
+  return { ...pair, issue };
 }

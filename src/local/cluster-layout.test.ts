@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BASE_DIRECTORIES, clusterLayout, parseClusterName, parseMinions } from './cluster-layout.ts';
+import {
+  BASE_DIRECTORIES,
+  clusterLayout,
+  minionsUpTo,
+  nextMinion,
+  parseClusterName,
+  parseMinions,
+} from './cluster-layout.ts';
 import { cableBatch, fabricBatch, namespacesOf, nodeBatch } from './fabric.ts';
 
 test('clusterLayout gives the master .10 and minion N .10+N, and network namespaces by the cluster name', () => {
@@ -43,6 +50,47 @@ test('parseMinions takes 1 to 4', () => {
     ['0', '1', '4', '5', '', '1.0', '-1', 'two'].map((text) => parseMinions(text).ok),
     [false, true, true, false, false, false, false, false],
   );
+});
+
+test('nextMinion takes the lowest number that is free, and the name that goes with it or the one given', () => {
+  const two = minionsUpTo(2);
+  const gap = [{ name: 'minion2', number: 2 }];
+  const named = [{ name: 'minion2', number: 1 }];
+  const value = (...call: Parameters<typeof nextMinion>): unknown => {
+    const result = nextMinion(...call);
+    return result.ok ? [result.value.name, result.value.number] : result.error;
+  };
+  assert.deepEqual(value(two), ['minion3', 3]);
+  assert.deepEqual(value(two, 'worker'), ['worker', 3]);
+  assert.deepEqual(value(two, 'minion4'), ['minion4', 4]);
+  assert.deepEqual(value(gap), ['minion1', 1]);
+  assert.deepEqual(value(gap, 'x'), ['x', 1]);
+  assert.deepEqual(value(named), ['minion3', 2]);
+  assert.deepEqual(
+    clusterLayout('x', [...gap, { name: 'y', number: 1 }]).nodes.map((node) => [node.name, node.after, node.netns]),
+    [
+      ['master', undefined, 'x-master'],
+      ['minion2', 'master', 'x-minion2'],
+      ['y', 'minion2', 'x-y'],
+    ],
+  );
+});
+
+test('nextMinion refuses names that are taken or are none, and a fifth minion', () => {
+  for (const [name, why] of [
+    ['minion1', /there is a node 'minion1' already/],
+    ['master', /the cluster itself has something of it/],
+    ['fabric', /the cluster itself has something of it/],
+    ['A', /can't be a node's name/],
+    ['a-', /can't be a node's name/],
+    ['a.b', /can't be a node's name/],
+    ['a234567890123456', /at most 15/],
+  ] as const) {
+    const result = nextMinion(minionsUpTo(1), name);
+    assert.ok(!result.ok && why.test(result.error), name);
+  }
+  const full = nextMinion(minionsUpTo(4));
+  assert.ok(!full.ok && full.error.includes('at most 4 minions, and there are minion1, minion2'));
 });
 
 test('fabricBatch, cableBatch and nodeBatch are what a person would type for ip -batch', () => {

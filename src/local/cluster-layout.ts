@@ -37,10 +37,20 @@ export interface ClusterKind {
 /** An embedded cluster. */
 export const EMBEDDED: ClusterKind = { flavour: 'embedded', families: [4, 6] };
 
+/** A node beside the master. */
+export interface Minion {
+  /** `minion1`, ..., or what it was added as. */
+  readonly name: string;
+  /** From 1 to `MAX_MINIONS`; its addresses end in it. */
+  readonly number: number;
+}
+
 /** One node of a local cluster. */
 export interface NodeLayout {
   /** `master`, `minion1`, ... */
   readonly name: string;
+  /** 0 is the master's; the addresses end in it. */
+  readonly number: number;
   readonly master: boolean;
   /** The node that registers before it, so that host ids follow the nodes' numbers; undefined for the master. */
   readonly after: string | undefined;
@@ -95,21 +105,62 @@ export function parseMinions(text: string): Result<number> {
   return err(`'${text}' minions can't be had: a number from 1 to ${MAX_MINIONS}`);
 }
 
-/** Everything of the cluster `name` with so many minions. */
+/** The minions of a cluster that is made with so many. */
+export function minionsUpTo(count: number): readonly Minion[] {
+  return Array.from({ length: count }, (_, index) => ({ name: `minion${index + 1}`, number: index + 1 }));
+}
+
+/** Names that links of the fabric, its namespace or the master have. */
+const TAKEN_NAMES = new Set(['master', 'fabric', 'br0', 'lo']);
+
+/**
+ * The minion that joins a cluster with these: the lowest number that is free, with the name that goes with it or the one
+ * given. A name that is `minion` and a free number takes that.
+ */
+export function nextMinion(minions: readonly Minion[], name?: string): Result<Minion> {
+  if (minions.length >= MAX_MINIONS) {
+    return err(`a local cluster has at most ${MAX_MINIONS} minions, and there are ${namesOf(minions)}`);
+  }
+  const free = minionsUpTo(MAX_MINIONS).filter(({ number }) => minions.every((one) => one.number !== number));
+  const [lowest] = free;
+  if (lowest === undefined) return err(`no number from 1 to ${MAX_MINIONS} is left for another minion`);
+  const names = new Set(minions.map((minion) => minion.name));
+  if (name === undefined) {
+    const candidates = [...free, ...minionsUpTo(MAX_MINIONS)];
+    const found = candidates.find((candidate) => !names.has(candidate.name)) ?? lowest;
+    return ok({ name: found.name, number: lowest.number });
+  }
+  if (!/^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$/.test(name)) {
+    return err(
+      `'${name}' can't be a node's name: at most 15 lower case letters, digits and '-', not '-' at an end ` +
+        `(its cable is an interface of that name)`,
+    );
+  }
+  if (names.has(name)) return err(`there is a node '${name}' already`);
+  if (TAKEN_NAMES.has(name)) return err(`'${name}' can't be a minion's name: the cluster itself has something of it`);
+  return ok(free.find((minion) => minion.name === name) ?? { name, number: lowest.number });
+}
+
+function namesOf(minions: readonly Minion[]): string {
+  return minions.map(({ name }) => name).join(', ');
+}
+
+/** Everything of the cluster `name` with these minions, or with so many. */
 export function clusterLayout(
   name: string,
-  minions: number,
+  minions: number | readonly Minion[],
   base: BaseDirectories = BASE_DIRECTORIES,
   kind: ClusterKind = EMBEDDED,
 ): ClusterLayout {
   const runDirectory = `${base.run}/${name}`;
   const libDirectory = `${base.lib}/${name}`;
-  const node = (number: number): NodeLayout => {
-    const nodeName = nameOfNode(number);
+  const all = [{ name: 'master', number: 0 }, ...(typeof minions === 'number' ? minionsUpTo(minions) : minions)];
+  const node = ({ name: nodeName, number }: Minion, index: number): NodeLayout => {
     return {
       name: nodeName,
+      number,
       master: number === 0,
-      after: number === 0 ? undefined : nameOfNode(number - 1),
+      after: all[index - 1]?.name,
       netns: `${name}-${nodeName}`,
       addresses: kind.families.map((family) =>
         family === 4 ? `192.168.99.${10 + number}` : `fd00:99::${10 + number}`,
@@ -132,10 +183,11 @@ export function clusterLayout(
     kubeconfig: `${runDirectory}/kubeconfig`,
     lockFile: `${base.run}/.${name}.lock`,
     fabric: `${name}-fabric`,
-    nodes: Array.from({ length: minions + 1 }, (_, number) => node(number)),
+    nodes: all.map(node),
   };
 }
 
-function nameOfNode(number: number): string {
-  return number === 0 ? 'master' : `minion${number}`;
+/** The minions of a cluster. */
+export function minionsOf({ nodes }: Pick<ClusterLayout, 'nodes'>): readonly Minion[] {
+  return nodes.filter((node) => !node.master).map(({ name, number }) => ({ name, number }));
 }

@@ -6,11 +6,13 @@ import {
   clusterLayout,
   EMBEDDED,
   MAX_MINIONS,
+  type Minion,
 } from './cluster-layout.ts';
 
 /** What is on file about a cluster while anything of it may exist. */
 export interface ClusterState extends ClusterKind {
-  readonly minions: number;
+  /** In the order in which they joined. */
+  readonly minions: readonly Minion[];
   /** Whether Romana came with it; without, nodes wait for a network that a person installs. */
   readonly romana: boolean;
   /** Address plans as text, in the order given. */
@@ -36,7 +38,7 @@ export function readState(layout: ClusterLayout): ClusterState | undefined {
     return undefined;
   }
   const { minions, plans, port, complete, romana = true } = state;
-  if (typeof minions !== 'number' || typeof port !== 'number' || typeof complete !== 'boolean') return undefined;
+  if (!Array.isArray(minions) || typeof port !== 'number' || typeof complete !== 'boolean') return undefined;
   const kind = { ...EMBEDDED, ...(state.flavour === undefined ? {} : { flavour: state.flavour }) };
   const families = Array.isArray(state.families) ? state.families : kind.families;
   return { ...kind, families, minions, plans: Array.isArray(plans) ? plans : [], port, complete, romana };

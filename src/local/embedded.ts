@@ -1,4 +1,4 @@
-import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict } from '../kube/client.ts';
 import { NAMESPACES, NETWORKS } from '../objects/resources.ts';
@@ -30,9 +30,19 @@ export function embedded(parts: EmbeddedParts): Making {
       return {
         ca: credentials.ca,
         people: { token: credentials.peopleToken },
-        prepareNode: (node) => prepareEmbeddedNode(layout, node, parts, credentials),
+        prepareNode: (node) => {
+          prepareEmbeddedNode(layout, node, parts, kubeconfigs(layout, credentials));
+          if (node.master) giveToApiServer(node, credentials);
+        },
       };
     },
+    extend: async (layout, node) => {
+      const [master] = layout.nodes;
+      const read = (file: string): string => readFileSync(`${master?.directory}/conf/${file}`, 'utf8');
+      const files = { kubeconfig: read('kubeconfig'), 'people.kubeconfig': read('people.kubeconfig') };
+      prepareEmbeddedNode(layout, node, parts, files);
+    },
+    admit: async () => undefined, // Its runtime registers it.
     install: async (options, client) => {
       await install(parts, options, client);
       options.progress('waiting until all nodes are Ready');
@@ -41,33 +51,38 @@ export function embedded(parts: EmbeddedParts): Making {
   };
 }
 
+/** What every node has in its folder `conf`. */
+type Kubeconfigs = Readonly<Record<'kubeconfig' | 'people.kubeconfig', string>>;
+
+function kubeconfigs({ name }: ClusterLayout, { ca, partsToken, peopleToken }: Credentials): Kubeconfigs {
+  const server = `https://${API_SERVER.address}:${API_SERVER.port}`;
+  const kubeconfig = (token: string): string => kubeconfigText({ name, server, ca, token });
+  return { kubeconfig: kubeconfig(partsToken), 'people.kubeconfig': kubeconfig(peopleToken) };
+}
+
+/** Writes what the API server has beside that. */
+function giveToApiServer(node: NodeLayout, credentials: Credentials): void {
+  const users = [
+    { token: credentials.peopleToken, user: 'admin' },
+    { token: credentials.partsToken, user: 'system:romana' },
+  ];
+  writeSecrets(makeNodeFolder(node, 'conf/apiserver', 0o700), {
+    'tls.crt': credentials.certificate,
+    'tls.key': credentials.key,
+    'tokens.json': `${JSON.stringify(users)}\n`,
+  });
+}
+
+function writeSecrets(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) writeFileSync(`${folder}/${name}`, text, { mode: 0o600 });
+}
+
 /** Writes what embedded-root.sh finds in the node's directory. */
-function prepareEmbeddedNode(
-  layout: ClusterLayout,
-  node: NodeLayout,
-  parts: EmbeddedParts,
-  credentials: Credentials,
-): void {
+function prepareEmbeddedNode(layout: ClusterLayout, node: NodeLayout, parts: EmbeddedParts, files: Kubeconfigs): void {
   prepareNode(layout, node, parts.services(node));
   makeNodeFolder(node, 'var-lib');
   makeNodeFolder(node, 'run');
-  const conf = makeNodeFolder(node, 'conf', 0o700);
-  const secret = (path: string, text: string): void => writeFileSync(`${conf}/${path}`, text, { mode: 0o600 });
-  const server = `https://${API_SERVER.address}:${API_SERVER.port}`;
-  const kubeconfig = (token: string): string =>
-    kubeconfigText({ name: layout.name, server, ca: credentials.ca, token });
-  secret('kubeconfig', kubeconfig(credentials.partsToken));
-  secret('people.kubeconfig', kubeconfig(credentials.peopleToken));
-  if (node.master) {
-    makeNodeFolder(node, 'conf/apiserver', 0o700);
-    secret('apiserver/tls.crt', credentials.certificate);
-    secret('apiserver/tls.key', credentials.key);
-    const users = [
-      { token: credentials.peopleToken, user: 'admin' },
-      { token: credentials.partsToken, user: 'system:romana' },
-    ];
-    secret('apiserver/tokens.json', `${JSON.stringify(users)}\n`);
-  }
+  writeSecrets(makeNodeFolder(node, 'conf', 0o700), files);
   const plugins = makeNodeFolder(node, 'cni-bin');
   for (const plugin of parts.cniPlugins === undefined ? [] : readdirSync(parts.cniPlugins)) {
     symlinkSync(`${parts.cniPlugins}/${plugin}`, `${plugins}/${plugin}`);

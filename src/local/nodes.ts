@@ -31,8 +31,22 @@ export function prepareNode(layout: ClusterLayout, node: NodeLayout, services: r
   makeNodeFolder(node, 'hold');
   const folder = makeNodeFolder(node, 'services');
   for (const service of services) writeFileSync(`${folder}/${service.name}`, serviceScript(service));
-  const hosts = layout.nodes.flatMap(({ addresses, name }) => addresses.map((address) => `${address} ${name}`));
-  writeFileSync(`${node.directory}/hosts`, ['127.0.0.1 localhost', '::1 localhost', ...hosts, ''].join('\n'));
+  writeFileSync(`${node.directory}/hosts`, hostsText(layout));
+}
+
+/** Tells all nodes, those that run too, of the names of all. */
+export function writeHosts(layout: ClusterLayout): void {
+  for (const node of layout.nodes) {
+    writeFileSync(`${node.directory}/hosts`, hostsText(layout));
+    const first = nodeProcess(node);
+    if (first !== undefined && isAlive(first)) writeFileSync(`/proc/${first.pid}/root/etc/hosts`, hostsText(layout));
+  }
+}
+
+/** What is in /etc/hosts of all nodes. */
+function hostsText({ nodes }: ClusterLayout): string {
+  const lines = nodes.flatMap(({ addresses, name }) => addresses.map((address) => `${address} ${name}`));
+  return ['127.0.0.1 localhost', '::1 localhost', ...lines, ''].join('\n');
 }
 
 /** Keeps a service of the node down from its next start on; one that runs goes on until somebody ends it. */

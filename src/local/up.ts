@@ -1,7 +1,7 @@
 import { chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { KubeClient } from '../kube/client.ts';
 import { bringDown, isRecorded } from './bring-down.ts';
-import type { ClusterLayout, NodeLayout } from './cluster-layout.ts';
+import { type ClusterLayout, minionsOf, type NodeLayout } from './cluster-layout.ts';
 import { type ClusterState, readState, recordedLayout, writeState } from './cluster-state.ts';
 import { hasFabric, makeFabric, namespacesOf } from './fabric.ts';
 import { openListeningSocket } from './listening-socket.ts';
@@ -30,6 +30,10 @@ export interface Making {
   prepare(layout: ClusterLayout): Promise<Prepared>;
   /** Gives the API server of nodes that boot what an installation brings, and waits until all is ready. */
   install(options: UpOptions, client: KubeClient): Promise<void>;
+  /** Writes what one more node finds in its directory, with the credentials of a cluster that is up. @throws Error when there is no room */
+  extend(layout: ClusterLayout, node: NodeLayout): Promise<void>;
+  /** Makes that node known to the API server, if it does not do so itself. */
+  admit(node: NodeLayout, client: KubeClient, signal: AbortSignal): Promise<void>;
 }
 
 /** What `up` needs. */
@@ -63,13 +67,15 @@ export async function up(options: UpOptions): Promise<'made' | 'already' | 'boot
   const state = readState(layout);
   if (state?.complete === true && hasFabric(layout)) {
     refuseOther(options, state);
-    return (await powerOn({ ...options, nodes: layout.nodes })).length === 0 ? 'already' : 'booted';
+    const there = recordedLayout(layout.name, layout.base);
+    const booted = await powerOn({ ...options, layout: there, nodes: there.nodes });
+    return booted.length === 0 ? 'already' : 'booted';
   }
   if (isRecorded(layout)) {
     options.progress('removing what is left of an earlier cluster');
     await bringDown(recordedLayout(layout.name, layout.base));
   }
-  refuseForeign(layout);
+  refuseForeign(layout, namespacesOf(layout));
   await options.making.provide(layout);
   options.signal.throwIfAborted();
   try {
@@ -93,8 +99,8 @@ function refuseOther({ layout, plans }: UpOptions, state: ClusterState): void {
   const other =
     state.flavour !== layout.flavour
       ? `the flavour ${state.flavour}`
-      : state.minions !== asked
-        ? `${state.minions} minions, not ${asked}`
+      : state.minions.length !== asked
+        ? `${state.minions.length} minions, not ${asked}`
         : plans.join(' ') !== state.plans.join(' ')
           ? `the plans ${state.plans.join(' and ')}`
           : undefined;
@@ -105,8 +111,8 @@ function refuseOther({ layout, plans }: UpOptions, state: ClusterState): void {
 }
 
 /** Names that are taken by somebody else are never touched, by `down` neither, so `up` ends before it records them. */
-function refuseForeign(layout: ClusterLayout): void {
-  for (const name of namespacesOf(layout)) {
+export function refuseForeign(layout: ClusterLayout, namespaces: readonly string[]): void {
+  for (const name of namespaces) {
     const file = `${layout.netnsDirectory}/${name}`;
     if (!existsSync(file)) continue;
     throw new Error(
@@ -119,7 +125,7 @@ function refuseForeign(layout: ClusterLayout): void {
 async function make(options: UpOptions): Promise<void> {
   const { layout, making, progress, signal } = options;
   const { flavour, families } = layout;
-  const minions = layout.nodes.length - 1;
+  const minions = minionsOf(layout);
   const { plans } = options;
   const record = { flavour, families, minions, plans, romana: making.romana, port: 0, complete: false };
   mkdirSync(layout.runDirectory, { recursive: true, mode: 0o711 });

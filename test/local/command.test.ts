@@ -107,6 +107,24 @@ test('romana local: up, status, kubeconfig, shell, exec, node and down, with eve
   assert.match((await node('kill', 'minion1')).stdout, /is off/);
   assert.match((await node('start', 'minion1')).stdout, /^minion1 of cluster '\S+' is Ready after \S+ s\n$/);
 
+  assert.match((await node('remove', 'minion1')).stderr, /minion1 is the only minion/);
+  assert.match((await node('remove', 'master')).stderr, /the master stays/);
+  assert.match((await node('add', 'other')).stdout, /^other of cluster '\S+' is Ready after \S+ s\n$/);
+  const names = await local('shell', '--name', NAME, 'minion1', '--', 'getent', 'hosts', 'other');
+  assert.match(names.stdout, /^fd00:99::12 +other\n$/);
+  assert.deepEqual(await node('add', 'other'), {
+    status: 2,
+    stdout: '',
+    stderr: "romana: there is a node 'other' already\n",
+  });
+  assert.match((await local('up', '--name', NAME)).stdout, /master and 2 minions, was up already/);
+  assert.match((await node('kill', 'minion1')).stdout, /is off/);
+  assert.match((await node('remove', 'minion1')).stdout, /^minion1 of cluster '\S+' is removed\n$/);
+  const rest = await local('status', '--name', NAME);
+  assert.match(rest.stdout, /master +Ready .*\nother +Ready +192\.168\.99\.12 [^]*\nno pods\n/);
+  assert.deepEqual([rest.status, rest.stdout.includes('minion1')], [0, false], rest.stdout);
+  assert.match((await node('add')).stdout, /^minion1 of cluster '\S+' is Ready/);
+
   await client.close();
   const down = await local('down', '--name', NAME);
   assert.equal(down.status, 0, down.stderr);

@@ -6,11 +6,13 @@ import { podLogs } from '../../src/kube/logs.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import type { NodeLayout } from '../../src/local/cluster-layout.ts';
 import { down } from '../../src/local/down.ts';
+import { join, leave } from '../../src/local/join-leave.ts';
 import { conditionOf, objectsAt, textAt } from '../../src/local/kube-json.ts';
 import { isOn, nodeProcess } from '../../src/local/nodes.ts';
 import { powerOff } from '../../src/local/power-off.ts';
 import { powerOn } from '../../src/local/power-on.ts';
 import { runCommand } from '../../src/local/run-command.ts';
+import { findNode } from '../../src/local/shell.ts';
 import { servicesOf } from '../../src/local/services.ts';
 import { clusterStatus } from '../../src/local/status.ts';
 import { up } from '../../src/local/up.ts';
@@ -155,6 +157,40 @@ suite('nodes of a local cluster that go off and on', { skip }, () => {
     await running('server', 2);
     assert.match(await logOf('server', true), /good-bye\n$/);
     assert.doesNotMatch(await arrives('server', 'friend', 50), /foe/);
+  });
+
+  test('a node that joins under a new name has pods that others reach; when it leaves, nothing of it is left', async () => {
+    const { checkout, connect, signal, readyMs, making } = upOptions(layout, (node) =>
+      servicesOf(node, CHECKOUT, undefined),
+    );
+    const minion = { name: 'late', number: 4 };
+    const grown = await join({ layout, making, minion, checkout, connect, signal, readyMs });
+    const late = findNode(grown, 'late');
+    const [address = '', address6 = ''] = late.addresses;
+    const routes = async (node: NodeLayout): Promise<boolean> => {
+      const texts = await Promise.all(
+        ['-4', '-6'].map((family) => runCommand('ip', [family, '-netns', node.netns, 'route', 'show', 'proto', '82'])),
+      );
+      const through = [address, address6].map((gateway) => texts.join('').includes(` via ${gateway} `));
+      assert.equal(through[0], through[1]);
+      return through[0] ?? false;
+    };
+    await create('friend-late', late, SEND, ['late', ...(await running('server', 2))]);
+    await create('server-late', late, LISTEN);
+    await create('friend-here', minion2, SEND, ['here', ...(await running('server-late'))]);
+    assert.doesNotMatch(await arrives('server', 'late'), /foe/);
+    await arrives('server-late', 'here');
+    assert.deepEqual(await Promise.all([master, minion1, minion2].map(routes)), [true, true, true]);
+
+    await leave({ layout: grown, node: late, connect });
+    const gone = async (): Promise<boolean> =>
+      !(await Promise.all([master, minion1, minion2].map(routes))).includes(true);
+    await waitFor('the routes to it to be gone', gone);
+    assert.deepEqual(
+      (await clusterStatus(layout, client)).nodes.map(({ name }) => name),
+      ['master', 'minion1', 'minion2'],
+    );
+    assert.ok(!existsSync(late.directory) && !existsSync(`${layout.netnsDirectory}/${late.netns}`));
   });
 
   test('a master without power: pods go on; it comes back at the same port with what it knew', async () => {

@@ -18,6 +18,7 @@ import {
   EMBEDDED,
 } from '../../src/local/cluster-layout.ts';
 import { type Lock, takeLock } from '../../src/local/cluster-lock.ts';
+import { recordedLayout } from '../../src/local/cluster-state.ts';
 import { down } from '../../src/local/down.ts';
 import { parsePodName } from '../../src/local/exec.ts';
 import { conditionOf, objectsAt, textAt } from '../../src/local/kube-json.ts';
@@ -81,13 +82,13 @@ let made = 0;
 
 /** A real Kubernetes of this test's own, gone with its disposal. */
 export class KubeCluster implements AsyncDisposable {
-  readonly layout: ClusterLayout;
+  #layout: ClusterLayout;
   readonly connection: Connection;
   /** With people's credentials. */
   readonly client: HttpKubeClient;
 
   private constructor(layout: ClusterLayout) {
-    this.layout = layout;
+    this.#layout = layout;
     this.connection = parseOwnKubeconfig(readFileSync(layout.kubeconfig, 'utf8')).connection;
     this.client = new HttpKubeClient(this.connection);
   }
@@ -128,6 +129,16 @@ export class KubeCluster implements AsyncDisposable {
       });
       return new KubeCluster(layout);
     });
+  }
+
+  get layout(): ClusterLayout {
+    return this.#layout;
+  }
+
+  /** Has a node join or leave: `romana local node add`, or `remove`. */
+  async nodes(what: 'add' | 'remove', name: string): Promise<void> {
+    await this.romana('local', 'node', what, name, '--name', this.#layout.name);
+    this.#layout = recordedLayout(this.#layout.name, this.#layout.base);
   }
 
   get kubeconfig(): string {

@@ -5,11 +5,6 @@ const PER_NODE = 10;
 /** Of kube-apiserver 6, of kube-controller-manager 7. */
 const OF_CONTROL_PLANE = 13;
 
-/** How many inotify instances the nodes of one cluster take. */
-function neededInotifyInstances(nodes: number): number {
-  return OF_CONTROL_PLANE + nodes * PER_NODE;
-}
-
 /** How many inotify instances a user may have (inotify(7)), and how many are open of those that are root's. */
 function inotifyInstances(): { readonly limit: number; readonly used: number } {
   const limit = Number(readFileSync('/proc/sys/fs/inotify/max_user_instances', 'utf8'));
@@ -38,13 +33,13 @@ function linkOf(path: string): string {
   }
 }
 
-/** Why so many nodes can't be had beside what runs already; undefined where they can. */
-export function lackOfInotify(nodes: number): string | undefined {
+/** Why so many nodes, a master among them or not, can't be had beside what runs already; undefined where they can. */
+export function lackOfInotify(nodes: number, master = true): string | undefined {
   const { limit, used } = inotifyInstances();
-  const needed = neededInotifyInstances(nodes);
+  const needed = (master ? OF_CONTROL_PLANE : 0) + nodes * PER_NODE;
   if (used + needed <= limit) return undefined;
   return (
-    `${nodes} nodes of Kubernetes take about ${needed} inotify instances, and of ${limit} that a user may have on this ` +
+    `${nodes} ${nodes === 1 ? 'node' : 'nodes'} of Kubernetes take about ${needed} inotify instances, and of ${limit} that a user may have on this ` +
     `machine ${used} are in use; take other clusters down, or allow more: sysctl fs.inotify.max_user_instances=1024`
   );
 }

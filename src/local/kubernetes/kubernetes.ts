@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { KubeClient } from '../../kube/client.ts';
 import { awaitReady, awaitStart } from '../await-ready.ts';
@@ -13,7 +13,7 @@ import { lackOfInotify } from './inotify.ts';
 import { imagesFolder, loadImage } from './load-image.ts';
 import { networkingOf, type Networking, type ProxyMode } from './networking.ts';
 import { nodeFiles } from './node-files.ts';
-import { type KubernetesPki, makeKubernetesPki } from './pki.ts';
+import { extendKubernetesPki, type Files, makeKubernetesPki } from './pki.ts';
 import { type Component, kubernetesServices, nodeObject } from './services.ts';
 
 /** What a cluster of the kubernetes flavour is made of. */
@@ -57,11 +57,50 @@ export function kubernetes(parts: KubernetesParts): Making {
       return {
         ca: pki.ca,
         people: pki.people,
-        prepareNode: (node) => prepareKubernetesNode(layout, node, parts, networking, pki),
+        prepareNode: (node) =>
+          prepareKubernetesNode(layout, node, parts, { ...pki, files: pki.filesOf(node), networking }),
       };
     },
     install: (options, client) => install(parts.proxy, installation, options, client),
+    extend: async (layout, node) => {
+      const lack = lackOfInotify(1, false);
+      if (lack !== undefined) throw new Error(lack);
+      const networking = networkingOf(layout.families);
+      const read = (file: string): string => readFileSync(`${masterOf(layout).directory}/conf/${file}`, 'utf8');
+      const master = (file: string): string => read(`kubernetes/${file}`);
+      const files = await extendKubernetesPki({ name: layout.name, networking, master }, node);
+      const peopleKubeconfig = read('romana/people.kubeconfig');
+      prepareKubernetesNode(layout, node, parts, { peopleKubeconfig, files, networking });
+    },
+    admit: async (node, client, signal) => {
+      await createObjects(client, [nodeObject(node)], signal);
+      releaseService(node, 'kubelet');
+    },
   };
+}
+
+/** What a cluster that is there was made of, for a node that joins it. */
+export function recordedParts(layout: ClusterLayout, checkout: string): KubernetesParts {
+  const { directory } = masterOf(layout);
+  const configuration = JSON.parse(readFileSync(`${directory}/conf/kubernetes/kube-proxy.yaml`, 'utf8')) as {
+    readonly mode: ProxyMode;
+  };
+  const proxy = existsSync(`${directory}/services/kube-proxy`) ? configuration.mode : 'none';
+  return { checkout, programs: readlinkSync(`${directory}/programs`), proxy, romana: undefined };
+}
+
+function masterOf({ name, nodes }: ClusterLayout): NodeLayout {
+  const master = nodes.find((node) => node.master);
+  if (master === undefined) throw new Error(`cluster '${name}' has no master`);
+  return master;
+}
+
+/** What a node gets of the cluster's. */
+interface Shared {
+  readonly networking: Networking;
+  /** Its credentials: files of its /etc/kubernetes. */
+  readonly files: Files;
+  readonly peopleKubeconfig: string;
 }
 
 /** Writes what node-root.sh finds in the node's directory. */
@@ -69,8 +108,7 @@ function prepareKubernetesNode(
   layout: ClusterLayout,
   node: NodeLayout,
   parts: KubernetesParts,
-  networking: Networking,
-  pki: KubernetesPki,
+  { networking, files: credentials, peopleKubeconfig }: Shared,
 ): void {
   const { checkout, proxy, flags = {} } = parts;
   prepareNode(layout, node, kubernetesServices(node, { checkout, networking, proxy, flags }));
@@ -80,13 +118,13 @@ function prepareKubernetesNode(
   writeFileSync(`${node.directory}/cgroup`, `${cgroup}\n`);
   symlinkSync(parts.programs, `${node.directory}/programs`);
   makeNodeFolder(node, 'conf', 0o700);
-  const files = { ...nodeFiles(node, { networking, proxy, cgroup }), ...pki.filesOf(node) };
+  const files = { ...nodeFiles(node, { networking, proxy, cgroup }), ...credentials };
   const write = (path: string, text: string): void => {
     makeNodeFolder(node, dirname(path));
     writeFileSync(`${node.directory}/${path}`, text, { mode: 0o600 });
   };
   for (const [path, text] of Object.entries(files)) write(`conf/kubernetes/${path}`, text);
-  write('conf/romana/people.kubeconfig', pki.peopleKubeconfig);
+  write('conf/romana/people.kubeconfig', peopleKubeconfig);
 }
 
 const KUBE_PROXY = {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { BASE_DIRECTORIES, clusterLayout } from '../cluster-layout.ts';
 import { parseOwnKubeconfig } from '../pki.ts';
 import { networkingOf } from './networking.ts';
-import { makeKubernetesPki } from './pki.ts';
+import { extendKubernetesPki, makeKubernetesPki } from './pki.ts';
 
 const KIND = { flavour: 'kubernetes', families: [4, 6] } as const;
 
@@ -39,4 +39,20 @@ test('makeKubernetesPki gives every node what it needs, and the keys of the clus
     Object.keys(minion).filter((file) => file.endsWith('.key')),
     ['pki/kubelet.key'],
   );
+});
+
+test('extendKubernetesPki gives a node that joins what the others have, by the same authority', async () => {
+  const layout = clusterLayout('x', 2, BASE_DIRECTORIES, KIND);
+  const [master, minion, joining] = layout.nodes;
+  assert.ok(master && minion && joining);
+  const networking = networkingOf(KIND.families);
+  const pki = await makeKubernetesPki({ ...layout, nodes: [master, minion] }, networking);
+  const files = pki.filesOf(master);
+  const more = await extendKubernetesPki({ name: 'x', networking, master: (file) => files[file] ?? '' }, joining);
+  assert.deepEqual(Object.keys(more), Object.keys(pki.filesOf(minion)));
+  const { connection } = parseOwnKubeconfig(more['kubelet.kubeconfig'] ?? '');
+  assert.equal(connection.server, 'https://192.168.99.10:6443');
+  assert.ok(certificate(connection.certificate).verify(new X509Certificate(pki.ca).publicKey));
+  assert.equal(certificate(connection.certificate).subject, 'O=system:nodes\nCN=system:node:minion2');
+  assert.ok(certificate(more['pki/kubelet.crt']).checkIP('192.168.99.12'));
 });

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { type Authority, type KeyPair, makeAuthority } from '../certificates.ts';
+import { type Authority, type KeyPair, makeAuthority, openAuthority } from '../certificates.ts';
 import { API_SERVER, type ClusterLayout, type NodeLayout } from '../cluster-layout.ts';
 import { kubeconfigText } from '../pki.ts';
 import { apiUrl, type Networking } from './networking.ts';
@@ -19,6 +19,14 @@ export interface KubernetesPki {
   filesOf(node: NodeLayout): Files;
 }
 
+/** What credentials of a node are made by and with. */
+interface Issuer {
+  readonly ca: Authority;
+  /** A kubeconfig with a proof of who one is. */
+  readonly kubeconfig: (proof: KeyPair) => string;
+  readonly proxyKubeconfig: string;
+}
+
 /** Where the files are in a node. */
 export const ETC = '/etc/kubernetes';
 
@@ -33,27 +41,41 @@ export async function makeKubernetesPki(layout: ClusterLayout, networking: Netwo
   const people = await user('admin', 'system:masters');
   const proxy = await user('system:kube-proxy');
   const master = await masterFiles(ca, frontProxyCa, networking, async (name) => kubeconfig(await user(name)));
+  const issuer = { ca, kubeconfig, proxyKubeconfig: kubeconfig(proxy) };
   const files = new Map<NodeLayout, Files>();
   for (const node of layout.nodes) {
-    const kubelet = await user(`system:node:${node.name}`, 'system:nodes');
-    const serving = await ca.issue({
-      commonName: `system:node:${node.name}`,
-      organization: 'system:nodes',
-      use: 'server',
-      names: [node.name],
-      ips: node.addresses,
-    });
-    files.set(node, {
-      ...(node.master ? master : {}),
-      'pki/ca.crt': ca.certificate,
-      'pki/kubelet.crt': serving.certificate,
-      'pki/kubelet.key': serving.key,
-      'kubelet.kubeconfig': kubeconfig(kubelet),
-      'kube-proxy.kubeconfig': kubeconfig(proxy),
-    });
+    files.set(node, { ...(node.master ? master : {}), ...(await everyNodesFiles(issuer, node)) });
   }
   const peopleKubeconfig = kubeconfig(people);
   return { ca: ca.certificate, people, peopleKubeconfig, filesOf: (node) => files.get(node) ?? {} };
+}
+
+/**
+ * The credentials of one more node, by the authority of the cluster's life.
+ *
+ * @param master files of the master's /etc/kubernetes: those that `makeKubernetesPki` made.
+ */
+export async function extendKubernetesPki(
+  { name, networking, master }: { name: string; networking: Networking; master: (file: string) => string },
+  node: NodeLayout,
+): Promise<Files> {
+  const ca = openAuthority({ certificate: master('pki/ca.crt'), key: master('pki/ca.key') });
+  const kubeconfig = (proof: KeyPair): string =>
+    kubeconfigText({ name, server: apiUrl(networking), ca: ca.certificate, ...proof });
+  return everyNodesFiles({ ca, kubeconfig, proxyKubeconfig: master('kube-proxy.kubeconfig') }, node);
+}
+
+async function everyNodesFiles({ ca, kubeconfig, proxyKubeconfig }: Issuer, node: NodeLayout): Promise<Files> {
+  const identity = { commonName: `system:node:${node.name}`, organization: 'system:nodes' };
+  const kubelet = await ca.issue({ ...identity, use: 'client' });
+  const serving = await ca.issue({ ...identity, use: 'server', names: [node.name], ips: node.addresses });
+  return {
+    'pki/ca.crt': ca.certificate,
+    'pki/kubelet.crt': serving.certificate,
+    'pki/kubelet.key': serving.key,
+    'kubelet.kubeconfig': kubeconfig(kubelet),
+    'kube-proxy.kubeconfig': proxyKubeconfig,
+  };
 }
 
 async function masterFiles(
