@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, suite, test } from 'node:test';
 import { type Address, parseAddress } from '../../src/addr/address.ts';
-import { contains } from '../../src/addr/cidr.ts';
+import { type Cidr, contains } from '../../src/addr/cidr.ts';
 import { parseLeaseFile } from '../../src/agent/lease-file.ts';
 import { unwrap } from '../../src/lib/result.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { conditionOf, textAt } from '../../src/local/kube-json.ts';
 import { type Host, parseHost } from '../../src/objects/host.ts';
 import { parsePod, podFinished } from '../../src/objects/pod.ts';
+import { claimName, ID_CLAIMS, parseIdClaim } from '../../src/objects/id-claim.ts';
 import { HOSTS, NODES, PODS } from '../../src/objects/resources.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
 import { at, clientPod, get, HTTP_PORT, serverPod } from '../support/kube-pods.ts';
@@ -99,19 +100,17 @@ suite('nodes of a real Kubernetes come and go', { skip: NO_KUBERNETES }, () => {
     await cluster.kubectl('-n', NS, 'label', 'pod', 'odd', '--overwrite', 'segment=client');
     const { ranges } = await host('minion1');
     const others = ['master', 'minion2'];
-    const knownOf = async (name: string): Promise<readonly string[]> => {
-      const known = addressesIn(await cluster.node(name).sh(EVERYTHING));
-      return known.filter((address) => ranges.some((range) => contains(range, address)));
-    };
     const [odd = ''] = await cluster.addressesOf(`${NS}/odd`);
     for (const name of others)
-      await waitFor(`${name} to know ${odd}`, async () => (await knownOf(name)).includes(odd), { timeoutMs: 10_000 });
+      await waitFor(`${name} to know ${odd}`, async () => (await knownOf(name, ranges)).includes(odd), {
+        timeoutMs: 10_000,
+      });
 
     await cluster.node('minion1').powerOff();
     await cluster.kubectl('delete', 'node', 'minion1');
     await waitFor('the Host to go', async () => (await findHost('minion1')) === undefined, { timeoutMs: 30_000 });
     for (const name of others)
-      await waitFor(`${name} to forget ${ranges.join()}`, async () => (await knownOf(name)).length === 0, {
+      await waitFor(`${name} to forget ${ranges.join()}`, async () => (await knownOf(name, ranges)).length === 0, {
         timeoutMs: 30_000,
       });
 
@@ -131,6 +130,39 @@ suite('nodes of a real Kubernetes come and go', { skip: NO_KUBERNETES }, () => {
     cluster.node('minion1').replaceDisk();
     await cluster.node('minion1').powerOn();
     await served();
+  });
+
+  test('a node that joins under a new name is Ready by Romana alone, and all others follow it and its end', async () => {
+    const others = cluster.layout.nodes.map(({ name }) => name);
+    const ids = await Promise.all(others.map(async (name) => (await host(name)).id));
+    await cluster.nodes('add', 'late');
+    const node = await cluster.client.get(NODES, 'late');
+    assert.equal(conditionOf(node, 'Ready')?.status, 'True');
+    assert.equal(conditionOf(node, 'NetworkUnavailable')?.status, 'False');
+    const { id, ranges } = await host('late');
+    assert.ok(!ids.includes(id), `${id} of ${ids.join()}`);
+    await cluster.apply(
+      serverPod({ namespace: NS, name: 'late-server', node: 'late', labels: { segment: 'server' } }),
+      clientPod({ namespace: NS, name: 'late-client', node: 'late', labels: { segment: 'client' } }),
+    );
+    const ways = { client: 'late-server', 'late-client': 'back' };
+    for (const [from, to] of Object.entries(ways)) {
+      for (const pod of [from, to]) await cluster.ready(`${NS}/${pod}`);
+      const addresses = await cluster.addressesOf(`${NS}/${to}`);
+      assert.equal(addresses.length, 2);
+      for (const address of addresses)
+        assert.equal(await get(cluster, `${NS}/${from}`, at(address, HTTP_PORT), '/hostname'), to);
+    }
+    for (const name of others) assert.notDeepEqual(await knownOf(name, ranges), [], name);
+
+    await cluster.nodes('remove', 'late');
+    await waitFor('the Host to go', async () => (await findHost('late')) === undefined, { timeoutMs: 30_000 });
+    for (const name of others)
+      await waitFor(`${name} to forget ${ranges.join()}`, async () => (await knownOf(name, ranges)).length === 0, {
+        timeoutMs: 30_000,
+      });
+    const claim = unwrap(parseIdClaim(await cluster.client.get(ID_CLAIMS, claimName('Host', id))));
+    assert.deepEqual([claim.holder.name, claim.released], ['late', false], 'its id rests');
   });
 
   test('all the while other nodes lost nothing of their traffic', async () => {
@@ -155,6 +187,12 @@ suite('nodes of a real Kubernetes come and go', { skip: NO_KUBERNETES }, () => {
     for (const address of addresses)
       assert.equal(await get(cluster, `${NS}/client`, at(address, HTTP_PORT), '/hostname'), 'back');
     assert.equal(addresses.length, 2);
+  }
+
+  /** What a node's kernel has of the addresses of another host. */
+  async function knownOf(name: string, ranges: readonly Cidr[]): Promise<readonly string[]> {
+    const known = addressesIn(await cluster.node(name).sh(EVERYTHING));
+    return known.filter((address) => ranges.some((range) => contains(range, address)));
   }
 
   /** Waits until a pod is Ready with addresses of a segment. */
