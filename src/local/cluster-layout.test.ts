@@ -52,20 +52,21 @@ test('parseMinions takes 1 to 4', () => {
   );
 });
 
+function nextOf(...call: Parameters<typeof nextMinion>): unknown {
+  const result = nextMinion(...call);
+  return result.ok ? [result.value.name, result.value.number] : result.error;
+}
+
 test('nextMinion takes the lowest number that is free, and the name that goes with it or the one given', () => {
   const two = minionsUpTo(2);
   const gap = [{ name: 'minion2', number: 2 }];
   const named = [{ name: 'minion2', number: 1 }];
-  const value = (...call: Parameters<typeof nextMinion>): unknown => {
-    const result = nextMinion(...call);
-    return result.ok ? [result.value.name, result.value.number] : result.error;
-  };
-  assert.deepEqual(value(two), ['minion3', 3]);
-  assert.deepEqual(value(two, 'worker'), ['worker', 3]);
-  assert.deepEqual(value(two, 'minion4'), ['minion4', 4]);
-  assert.deepEqual(value(gap), ['minion1', 1]);
-  assert.deepEqual(value(gap, 'x'), ['x', 1]);
-  assert.deepEqual(value(named), ['minion3', 2]);
+  assert.deepEqual(nextOf(two), ['minion3', 3]);
+  assert.deepEqual(nextOf(two, 'worker'), ['worker', 3]);
+  assert.deepEqual(nextOf(two, 'minion4'), ['minion4', 4]);
+  assert.deepEqual(nextOf(gap), ['minion1', 1]);
+  assert.deepEqual(nextOf(gap, 'x'), ['x', 1]);
+  assert.deepEqual(nextOf(named), ['minion3', 2]);
   assert.deepEqual(
     clusterLayout('x', [...gap, { name: 'y', number: 1 }]).nodes.map((node) => [node.name, node.after, node.netns]),
     [

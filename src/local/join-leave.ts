@@ -83,15 +83,16 @@ export async function leave({ layout, node, connect }: LeaveOptions): Promise<vo
 
 /** Deletes a node that is off, and its pods, which nobody else would say are gone. */
 async function deleteNode(node: NodeLayout, client: KubeClient): Promise<void> {
-  const unlessGone = (error: unknown): void => {
-    if (!isNotFound(error)) throw error;
-  };
   const { items } = await client.list(PODS, { fieldSelector: `spec.nodeName=${node.name}` });
   for (const pod of items) {
     const options = { namespace: textAt(pod, 'metadata', 'namespace'), gracePeriodSeconds: 0 };
     await client.delete(PODS, nameOf(pod), options).catch(unlessGone);
   }
   await client.delete(NODES, node.name).catch(unlessGone);
+}
+
+function unlessGone(error: unknown): void {
+  if (!isNotFound(error)) throw error;
 }
 
 /** Removes all of a node that is on the machine, whatever of it there is. */
