@@ -7,8 +7,9 @@ import { waitFor } from '../../src/lib/wait-for.ts';
 import type { ProxyMode } from '../../src/local/kubernetes/networking.ts';
 import { programsFolder } from '../../src/local/kubernetes/programs.ts';
 import { objectsAt, textAt } from '../../src/local/kube-json.ts';
-import { PODS } from '../../src/objects/resources.ts';
+import { PODS, POLICY_TRACES } from '../../src/objects/resources.ts';
 import { KubeCluster, NO_KUBERNETES } from './kube-cluster.ts';
+import { explainLive } from './kube-live.ts';
 import { Outside } from './kube-outside.ts';
 import { at, clientPod, get, HTTP_PORT, knock, seenFrom, serverPod, UDP_PORT, withoutPort } from './kube-pods.ts';
 import { rateFalls, rateOf } from './kube-rate.ts';
@@ -25,6 +26,15 @@ const service = (name: string, spec: object): object => ({
   metadata: { namespace: NS, name },
   spec: { selector: { app: 'server' }, ipFamilyPolicy: 'PreferDualStack', ports: [HTTP], ...spec },
 });
+const POL1 = {
+  apiVersion: 'demo.romana.io/v1',
+  kind: 'NetworkPolicy',
+  metadata: { namespace: NS, name: 'pol1' },
+  spec: {
+    podSelector: { segment: 'backend' },
+    allowIncoming: { toPorts: [{ port: HTTP_PORT, protocol: 'TCP' }], from: [{ pods: { segment: 'frontend' } }] },
+  },
+};
 const HTTP = { name: 'http', port: 80, targetPort: HTTP_PORT };
 
 /** A pod a kind of probe: each is Ready only while its kubelet gets through to it. */
@@ -295,18 +305,7 @@ export function kubeTraffic(proxy: ProxyMode): void {
 
       test('R19: a ClusterIP obeys the policy of its pods', { skip: noServices }, async () => {
         const ips = await clusterIps('plain');
-        await cluster.apply({
-          apiVersion: 'demo.romana.io/v1',
-          kind: 'NetworkPolicy',
-          metadata: { namespace: NS, name: 'pol1' },
-          spec: {
-            podSelector: { segment: 'backend' },
-            allowIncoming: {
-              toPorts: [{ port: HTTP_PORT, protocol: 'TCP' }],
-              from: [{ pods: { segment: 'frontend' } }],
-            },
-          },
-        });
+        await cluster.apply(POL1);
         await families(async (n) => {
           const door = at(ips[n] ?? '', 80);
           const open = async (): Promise<boolean> => (await seen('near', ips[n] ?? '', 80)) === of('near')[n];
@@ -314,6 +313,20 @@ export function kubeTraffic(proxy: ProxyMode): void {
           const control = at(nodeAddresses('minion1')[n] ?? '', NODE_PORTS.http);
           assert.equal(await knock(cluster, `${NS}/far`, door, control), 'dropped');
         });
+      });
+
+      test('romana policy explain --live: nodes say which of their rules decides, and the kernels agree', async () => {
+        await cluster.apply(POL1);
+        for (const [from, node, verdict] of [
+          ['near', 'minion1', 'allow'],
+          ['far', 'minion2', 'deny'],
+        ] as const) {
+          const { status, egress, ingress } = await explainLive(cluster, `${NS}/${from}`, `${NS}/server`, HTTP_PORT);
+          assert.equal(status, verdict === 'allow' ? 0 : 1);
+          assert.deepEqual(egress, [node, 'allow', true, '']);
+          assert.deepEqual(ingress, ['minion1', verdict, true, `${NS}/pol1`]);
+        }
+        assert.deepEqual((await cluster.client.list(POLICY_TRACES)).items, []);
       });
 
       test('exec, logs and port-forward work in an isolated namespace', async () => {
