@@ -14,6 +14,7 @@ import {
   NETWORKS,
   NODES,
   PODS,
+  POLICY_TRACES,
   TENANTS,
 } from '../objects/resources.ts';
 import { parseTenant } from '../objects/tenant.ts';
@@ -213,4 +214,12 @@ void test('R14: Controller says of a policy itself that hosts refuse it, and tha
   const writes = registry.getSingleMetric('romana_controller_writes_total');
   const counted = (await writes?.get())?.values.find(({ labels }) => labels['kind'] === 'set-policy-condition');
   assert.equal(counted?.value, 2);
+});
+
+void test('Controller removes questions to hosts that nobody asks any more', async (t) => {
+  const api = await makeApi();
+  // Time stands still there, at the epoch.
+  await api.create(POLICY_TRACES, { metadata: { name: 'explain-1' }, spec: { host: 'n1' } });
+  start(t, api);
+  await waitFor('the question to go', async () => (await api.list(POLICY_TRACES)).items.length === 0);
 });

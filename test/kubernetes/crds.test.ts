@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Registry } from 'prom-client';
+import { parse } from 'yaml';
 import { Controller } from '../../src/controller/controller.ts';
 import { ApiError, type KubeClient } from '../../src/kube/client.ts';
 import { EventRecorder } from '../../src/kube/events.ts';
@@ -9,9 +12,11 @@ import { systemClock } from '../../src/lib/clock.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { unwrap } from '../../src/lib/result.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
+import type { JsonObject } from '../../src/objects/field.ts';
 import { ID_CLAIMS } from '../../src/objects/id-claim.ts';
 import { networkToJson, parseNetwork } from '../../src/objects/network.ts';
 import {
+  CLUSTER_NETWORK_POLICIES,
   HOST_REPORTS,
   HOSTS,
   NAMESPACES,
@@ -27,6 +32,10 @@ import { noApiServer, RealApiServer } from '../support/real-api-server.ts';
 
 const skip = noApiServer;
 const ACCOUNTS = '/api/v1/namespaces/romana-system/serviceaccounts';
+const CLUSTER_POLICIES_CRD = resolve(
+  import.meta.dirname,
+  '../../deploy/third-party/network-policy-api/policy.networking.k8s.io_clusternetworkpolicies.yaml',
+);
 const PLAN4 = { cidr: '10.0.0.0/8', hostBits: 8, tenantBits: 4, segmentBits: 4, endpointBits: 8 };
 const FIRST = networkToJson(unwrap(parseNetwork({ metadata: { name: 'default' }, spec: {} })));
 
@@ -41,6 +50,7 @@ before(async () => {
   server = await RealApiServer.start();
   admin = server.client();
   await installOn(admin);
+  await createObject(admin, parse(readFileSync(CLUSTER_POLICIES_CRD, 'utf8')) as JsonObject);
 });
 after(async () => {
   await running?.stop();
@@ -250,6 +260,41 @@ test(
     );
   },
 );
+
+test('R14: a cluster policy that fails closed says so itself, beside the conditions of others', { skip }, async () => {
+  const other = {
+    type: 'example.org/Seen',
+    status: 'True',
+    reason: 'So',
+    message: '',
+    lastTransitionTime: '2026-01-01T00:00:00Z',
+  };
+  const deny = { action: 'Deny', to: [{ networks: ['0.0.0.0/0'] }] };
+  const byName = { action: 'Accept', to: [{ domainNames: ['example.org'] }] };
+  const spec = { tier: 'Admin', priority: 1, subject: { namespaces: {} }, egress: [deny] };
+  await admin.create(CLUSTER_NETWORK_POLICIES, { ...typeOf(CLUSTER_NETWORK_POLICIES), metadata: { name: 'p' }, spec });
+  await admin.patch(CLUSTER_NETWORK_POLICIES, 'p', { status: { conditions: [other] } }, { subresource: 'status' });
+  const said = (status: string): Promise<unknown> =>
+    waitFor(`the policy to say ${status}`, async () => {
+      const object = (await admin.get(CLUSTER_NETWORK_POLICIES, 'p')) as {
+        metadata: { generation: number };
+        status: { conditions: { type: string; status: string; observedGeneration: number }[] };
+      };
+      const [first, own] = object.status.conditions;
+      assert.deepEqual(first, other);
+      if (own?.status !== status || own.observedGeneration !== object.metadata.generation) return undefined;
+      assert.deepEqual([object.status.conditions.length, own.type], [2, 'romana.io/Enforced']);
+      return true;
+    });
+  await admin.patch(CLUSTER_NETWORK_POLICIES, 'p', { spec: { egress: [byName] } });
+  await said('False');
+  await admin.patch(CLUSTER_NETWORK_POLICIES, 'p', { spec: { egress: [deny] } });
+  await said('True');
+  assert.deepEqual(
+    complaints.filter((text) => /forbidden|Invalid|cannot/.test(text)),
+    [],
+  );
+});
 
 test(
   'plans and segment label of a Network cannot change while hosts hold them, and can when none does',
