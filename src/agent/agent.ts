@@ -26,6 +26,8 @@ import { type CniInstallation, installCni } from './cni-install.ts';
 import { CniServer } from './cni-server.ts';
 import { COLLECT_MS, Collector } from './collection.ts';
 import { cutForbidden } from './cut-forbidden.ts';
+import { Denials } from './denials.ts';
+import { DeniedListener } from './denied-listener.ts';
 import { EvidenceFinder } from './evidence.ts';
 import { HostChecker } from './host-checker.ts';
 import { HostNetwork } from './host-network.ts';
@@ -35,6 +37,7 @@ import { Known } from './known.ts';
 import { LeaseStore } from './leases.ts';
 import { AgentMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
+import { PeerNames } from './peer-names.ts';
 import { PodIdentities } from './pod-identities.ts';
 import { PodNetwork } from './pod-network.ts';
 import { PolicyTraces } from './policy-traces.ts';
@@ -43,6 +46,7 @@ import { tableRepaired } from './repair-event.ts';
 import { Reporter } from './reporter.ts';
 import { SelfRepair } from './self-repair.ts';
 import { sweepLinks } from './sweep-links.ts';
+import { measureTallies } from './tallies.ts';
 import { traceConnection } from './trace.ts';
 import { UnenforcedPolicies } from './unenforced-policies.ts';
 
@@ -68,6 +72,8 @@ export interface AgentOptions {
   readonly chain?: Chain;
   /** How often it looks for attachments whose sandbox is gone, in milliseconds; 60 s without. */
   readonly collectMs?: number;
+  /** The NFLOG group by which the kernel tells of denied packets; undefined: it tells nobody. */
+  readonly nflogGroup?: number | undefined;
   /** Where metrics and health are served. */
   readonly health: Pick<HealthOptions, 'port' | 'host'>;
   /** The version that the metrics tell. */
@@ -110,6 +116,9 @@ class Agent {
   readonly #checker: HostChecker;
   readonly #hostNetwork: HostNetwork;
   readonly #selfRepair: SelfRepair;
+  readonly #denied: DeniedListener;
+  /** What the rules in force are of. */
+  #inForce: Snapshot | undefined;
   /** Whether the pods that policy names as peers have been asked for; until then the kernel stays as it is. */
   #peersKnown = false;
   #serving = false;
@@ -147,7 +156,10 @@ class Agent {
           log,
         }),
       onRepaired: (by) => events.record(tableRepaired(node, this.#observer.host?.meta.uid, by)),
-      onApplied: (snapshot, desired) => this.#announcer.applied(snapshot, desired),
+      onApplied: (snapshot, desired) => {
+        this.#inForce = snapshot;
+        this.#announcer.applied(snapshot, desired);
+      },
       metrics: this.#metrics,
       clock,
       log,
@@ -190,6 +202,7 @@ class Agent {
       metrics: this.#metrics,
       log,
     });
+    this.#denied = this.#deniedListener(events);
     this.#server = this.#cniServer();
     // After every socket of ours is open, so that it knows them.
     this.#selfRepair = new SelfRepair({
@@ -211,6 +224,11 @@ class Agent {
       ...this.#o.health,
       metrics: () => {
         this.#announcer.measure();
+        measureTallies({
+          counters: (table, set) => this.#nft.counters(table, set),
+          leases: () => this.#leases.list(),
+          metrics: this.#metrics,
+        });
         return this.#metrics.registry.metrics();
       },
       notReady: () => (this.#serving ? undefined : (this.#observer.missing ?? 'is starting')),
@@ -251,6 +269,7 @@ class Agent {
 
   /** Ends in the order in which things stand on each other. */
   async stop(): Promise<void> {
+    this.#denied.close();
     this.#selfRepair.close();
     await this.#server.close();
     await this.#network.stop();
@@ -284,6 +303,30 @@ class Agent {
       network: this.#network,
       everyMs: collectMs ?? COLLECT_MS,
       onFreed: () => this.#metrics.collected.inc(),
+      clock,
+      log,
+    });
+  }
+
+  #deniedListener(events: EventRecorder): DeniedListener {
+    const { client, clock, log, signal, nflogGroup: group } = this.#o;
+    const metrics = this.#metrics;
+    const denials = new Denials({
+      snapshot: () => this.#inForce,
+      identities: (snapshot) => this.#reconciler.identities(snapshot),
+      ownAddresses: () => this.#rtnl.addresses().map(({ address }) => address),
+      names: new PeerNames({ client, clock, signal }),
+      events,
+      metrics,
+      clock,
+      log,
+    });
+    return new DeniedListener({
+      group,
+      nft: this.#nft,
+      onPacket: (packet) => denials.hear(packet),
+      onChange: () => this.#reconciler.markDirty(),
+      metrics,
       clock,
       log,
     });
@@ -331,7 +374,8 @@ class Agent {
   #snapshot(): Snapshot | undefined {
     if (!this.#observer.synced || this.#observer.host === undefined) return undefined;
     const underlay = this.#hostNetwork.follow(this.#observer.host.addresses);
-    return this.#observer.snapshot(this.#leases.list(), underlay.names);
+    const snapshot = this.#observer.snapshot(this.#leases.list(), underlay.names);
+    return snapshot && { ...snapshot, nflogGroup: this.#denied.group };
   }
 
   #networkNow(): { plans: Snapshot['network']['plans']; mtu: number } {

@@ -1,11 +1,10 @@
-import type { Address } from '../addr/address.ts';
 import type { Conntrack } from '../kernel/conntrack.ts';
 import type { Rtnl } from '../kernel/rtnl.ts';
 import type { Log } from '../lib/log.ts';
 import { REVOKED_MARK } from '../plan/revoked-mark.ts';
 import type { IdentityIndex } from '../plan/identity.ts';
 import type { Snapshot } from '../plan/snapshot.ts';
-import type { Party } from '../policy/party.ts';
+import { benchOf } from './bench.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { findRevocations } from './revocation.ts';
 
@@ -24,22 +23,8 @@ export function cutForbidden(
   identities: IdentityIndex,
   { conntrack, rtnl, metrics, log }: CutOptions,
 ): void {
-  const local = new Set<Address>(snapshot.leases.flatMap(({ addresses }) => addresses));
-  if (local.size === 0) return;
-  const { node: name, hosts } = snapshot;
-  const labels = hosts.get(name)?.labels ?? new Map<string, string>();
-  const own = new Set(rtnl.addresses().map(({ address }) => address));
-  const world = {
-    segmentLabel: snapshot.network.segmentLabel,
-    namespaces: snapshot.namespaces,
-    policies: snapshot.policies,
-  };
-  const bench = {
-    world,
-    partyOf: (address: Address): Party =>
-      own.has(address) ? { kind: 'host', name, labels, addresses: [address] } : identities.partyOf(address),
-    isLocal: (address: Address) => local.has(address),
-  };
+  if (snapshot.leases.length === 0) return;
+  const bench = benchOf(snapshot, identities, new Set(rtnl.addresses().map(({ address }) => address)));
   const { cut, pardon } = findRevocations(conntrack.list(), bench);
   if (cut.length > 0) conntrack.setMark(cut, REVOKED_MARK, REVOKED_MARK);
   if (pardon.length > 0) conntrack.setMark(pardon, 0, REVOKED_MARK);

@@ -97,4 +97,38 @@ export class AgentMetrics {
     help: 'Watches on pods of other hosts that policies in force here name by labels.',
     registers: [this.registry],
   });
+  readonly accepted = new Counter({
+    name: 'romana_agent_connections_accepted_total',
+    help: 'Connections of pods here that policy let through, counted by the kernel at their first packet: a connection between two pods here counts for both. Begins anew when our table is put whole, as at the start of the agent.',
+    labelNames: ['namespace', 'pod', 'direction'],
+    registers: [this.registry],
+  });
+  readonly denied = new Counter({
+    name: 'romana_agent_connections_denied_total',
+    help: 'Attempts at connections that policy denied to a pod here. The kernel forgets an attempt that it drops, so that each packet of it counts: a TCP connect that is repeated, once for each SYN. Begins anew when our table is put whole, as at the start of the agent.',
+    labelNames: ['namespace', 'pod', 'direction'],
+    registers: [this.registry],
+  });
+  readonly deniedTold = new Counter({
+    name: 'romana_agent_denied_packets_told_total',
+    help: 'Denied packets of which the kernel told the agent, within its limits: 2 a second for each pod and direction, 20 for all.',
+    labelNames: ['direction'],
+    registers: [this.registry],
+  });
+  readonly deniedLost = new Counter({
+    name: 'romana_agent_denied_packets_lost_total',
+    help: 'Denied packets of which the kernel told and that did not reach the agent (ENOBUFS).',
+    registers: [this.registry],
+  });
+  readonly deniedEvents = new Counter({
+    name: 'romana_agent_denied_events_total',
+    help: 'Events on pods of denied connections: recorded, or left out because there were too many.',
+    labelNames: ['result'],
+    registers: [this.registry],
+  });
+  readonly deniedListening = new Gauge({
+    name: 'romana_agent_denied_listening',
+    help: 'Whether the kernel tells the agent of denied packets; 0 while another program has its NFLOG group, or there is none.',
+    registers: [this.registry],
+  });
 }

@@ -88,6 +88,11 @@ export class Reconciler {
     return this.#runner.idle && this.#routesRefused === '';
   }
 
+  /** Whose addresses are, as `snapshot` has it, the last that was applied; good until the next run. */
+  identities(snapshot: Snapshot): IdentityIndex {
+    return this.#planner.identities(snapshot);
+  }
+
   /** Something changed. */
   markDirty(): void {
     this.#runner.markDirty();

@@ -42,7 +42,7 @@ export function findRevocations(entries: Iterable<ConntrackEntry>, bench: Bench)
     const from = entry.orig.src;
     const to = entry.reply.src;
     if (!bench.isLocal(from) && !bench.isLocal(to)) continue;
-    const port = portOf(entry);
+    const port = policyPort(entry.protocol, entry.reply.sport);
     const key = `${from} ${to} ${port.protocol} ${port.protocol === 'ICMP' ? '' : port.port}`;
     let forbidden = judged.get(key);
     if (forbidden === undefined) {
@@ -65,7 +65,7 @@ function isForbidden(bench: Bench, from: Address, to: Address, port: Port): bool
 }
 
 /** The port as policy sees it; a protocol without ports is like ICMP: only rules for any port allow it. */
-function portOf(entry: ConntrackEntry): Port {
-  const protocol = PROTOCOLS.get(entry.protocol) ?? 'ICMP';
-  return protocol === 'ICMP' ? { protocol } : { protocol, port: entry.reply.sport };
+export function policyPort(protocolNumber: number, port: number): Port {
+  const protocol = PROTOCOLS.get(protocolNumber) ?? 'ICMP';
+  return protocol === 'ICMP' ? { protocol } : { protocol, port };
 }

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 
 import { runAgent } from '../agent/agent.ts';
 import { COLLECT_MS } from '../agent/collection.ts';
+import { NFLOG_GROUP } from '../agent/denied-listener.ts';
 import { RememberedSysctls } from '../agent/remembered-sysctls.ts';
 import { removeNetwork } from '../agent/removal.ts';
 import { type Chain, parseChain } from '../cni/chain.ts';
@@ -33,6 +34,7 @@ interface Options extends HealthWords {
   readonly launcher: string;
   readonly cniChain?: string;
   readonly collectEvery: string;
+  readonly nflogGroup: string;
   readonly sysctls: string;
   readonly uninstall?: boolean;
   readonly forceAfter?: string;
@@ -58,6 +60,11 @@ export function command(): Command {
       `${COLLECT_MS / 1_000}`,
     )
     .option(
+      '--nflog-group <number>',
+      'by which the kernel tells of denied packets, 0 to 65535, which no other program on the host may listen to; none: it does not',
+      `${NFLOG_GROUP}`,
+    )
+    .option(
       '--sysctls <folder>',
       "where it writes the kernel's sysctls: /proc/sys is read-only in containers",
       PROC_SYS,
@@ -70,6 +77,7 @@ export function command(): Command {
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (options: Options) => {
       const chain = readChain(options.cniChain);
+      const nflogGroup = readGroup(options.nflogGroup);
       const health = healthAddress(options);
       const collectMs = readSeconds('--collect-every', options.collectEvery) * 1_000;
       const { log, signal } = startDaemon('agent', options.logLevel);
@@ -88,6 +96,7 @@ export function command(): Command {
         installation: { ...PATHS.installation, launcher: options.launcher },
         ...(chain === undefined ? {} : { chain }),
         collectMs,
+        nflogGroup,
         sysctls: new Sysctls(options.sysctls),
         hostSysctls,
         health,
@@ -106,6 +115,14 @@ function readChain(words: string | undefined): Chain | undefined {
   const chain = parseChain(words.trimStart().startsWith('[') ? words : readFileSync(words, 'utf8'));
   if (!chain.ok) throw new Error(`--cni-chain: ${chain.error}`);
   return chain.value;
+}
+
+/** @throws Error when it is no group of NFLOG. */
+function readGroup(words: string): number | undefined {
+  if (words === 'none') return undefined;
+  const group = Number(words);
+  if (/^\d{1,5}$/.test(words) && group <= 0xffff) return group;
+  throw new Error(`--nflog-group must be a number from 0 to 65535, or none, found ${JSON.stringify(words)}`);
 }
 
 /** @throws Error when it is no time to wait. */

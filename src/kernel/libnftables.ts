@@ -7,6 +7,7 @@ import { isKernelError } from './kernel-error.ts';
 import { libnftables } from './libc.ts';
 import type { Pointer } from './libc.ts';
 import { withNetns } from './netns.ts';
+import type { CountedElement } from './nft-counters.ts';
 import { NftElements } from './nft-elements.ts';
 
 // nftables/libnftables.h
@@ -68,6 +69,16 @@ export class LibNft implements Nft {
       throw new NftError(texts.join('\n'), error.message, { cause: error });
     }
     return true;
+  }
+
+  /**
+   * What the kernel has counted in the elements of a set that is declared with `counter`.
+   *
+   * @throws KernelError: ENOENT when the table or the set is not there.
+   */
+  counters(table: string, set: string): readonly CountedElement[] {
+    if (this.#closed) throw closed();
+    return this.#elements.counters(table, set);
   }
 
   list(table: string): string {

@@ -159,15 +159,22 @@ export function* messagesIn(buffer: Buffer, length: number): Generator<MessageVi
 
 /** The attributes between two places of a buffer, by type; the last of a type wins. Values share the buffer's memory. */
 export function readAttributes(buffer: Buffer, start: number, end: number): Map<number, Buffer> {
-  const attributes = new Map<number, Buffer>();
+  return new Map(attributesIn(buffer, start, end));
+}
+
+/** The same one after the other: a list is attributes of one type. */
+export function* attributesIn(
+  buffer: Buffer,
+  start: number,
+  end: number,
+): Generator<[type: number, value: Buffer], void> {
   let at = start;
   while (at + 4 <= end) {
     const bytes = buffer.readUInt16LE(at);
-    if (bytes < 4 || at + bytes > end) break;
-    attributes.set(buffer.readUInt16LE(at + 2) & NLA_TYPE_MASK, buffer.subarray(at + 4, at + bytes));
+    if (bytes < 4 || at + bytes > end) return;
+    yield [buffer.readUInt16LE(at + 2) & NLA_TYPE_MASK, buffer.subarray(at + 4, at + bytes)];
     at += align(bytes);
   }
-  return attributes;
 }
 
 /** The attributes nested in `value`, none when there is no value. */

@@ -1,11 +1,8 @@
 import { readdirSync } from 'node:fs';
-import { Socket } from 'node:net';
-import { attachFilter, closeFd, duplicateOnto, netlinkPortOf, openNetlink, openPipe } from './libc.ts';
+import { attachFilter, netlinkPortOf } from './libc.ts';
 import { messagesIn } from './netlink-codec.ts';
 import type { MessageView } from './netlink-codec.ts';
-import { withNetns } from './netns.ts';
-
-const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+import { NetlinkStream } from './netlink-stream.ts';
 
 // Classic BPF (linux/filter.h): code, offset if true, offset if false, k. Loads are in network order.
 const LOAD_WORD = 0x20;
@@ -35,17 +32,13 @@ export interface MonitorOptions {
  * Listens to what others change in the kernel. What this process itself changes, which is nearly all of it, the kernel
  * does not even deliver: each notification carries the port of the socket that caused it, and a filter in the kernel
  * drops those of our own.
- *
- * Node can wait for files of its own kinds only, and netlink is none of them; a thread that waits in `recv` would be
- * one of libuv's four, and hold up the end of the process. So Node is given a pipe, and before it begins to wait, the
- * descriptor is made one of the netlink socket: from then on it is read as any stream is, one datagram a chunk.
  */
 export class NetlinkMonitor {
   readonly #options: MonitorOptions;
   #ports: ReadonlySet<number> = new Set();
   /** The port of somebody else that was heard last. */
   #stranger = 0;
-  #stream: { readonly socket: Socket; readonly fd: number } | undefined;
+  #stream: NetlinkStream | undefined;
 
   /** @throws KernelError */
   constructor(options: MonitorOptions) {
@@ -54,7 +47,7 @@ export class NetlinkMonitor {
   }
 
   close(): void {
-    this.#stream?.socket.destroy();
+    this.#stream?.close();
     this.#stream = undefined;
   }
 
@@ -64,23 +57,14 @@ export class NetlinkMonitor {
 
   #open(): void {
     const { protocol, groups, netns } = this.#options;
-    const open = (): number =>
-      openNetlink(protocol, {
-        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
-        receiveTimeoutMs: 0,
-        groups,
-        nonBlocking: true,
-      });
-    const fd = netns === undefined ? open() : withNetns(netns, open);
-    const pipe = openPipe();
-    const socket = new Socket({ fd: pipe.read, readable: true, writable: false });
-    duplicateOnto(fd, pipe.read);
-    closeFd(pipe.write);
-    closeFd(fd);
-    this.#stream = { socket, fd: pipe.read };
-    this.#learnOwnPorts(pipe.read);
-    socket.on('data', (datagram: Buffer) => this.#hear(datagram));
-    socket.on('error', () => this.#recover(socket));
+    this.#stream = new NetlinkStream({
+      protocol,
+      groups,
+      netns,
+      onDatagram: (datagram) => this.#hear(datagram),
+      onLost: () => this.#recover(),
+    });
+    this.#learnOwnPorts(this.#stream.fd);
   }
 
   #hear(datagram: Buffer): void {
@@ -106,10 +90,9 @@ export class NetlinkMonitor {
     attachFilter(fd, allBut([...ports].slice(0, MAX_PORTS)));
   }
 
-  /** A stream of Node's ends with the first error, ENOBUFS here. */
-  #recover(failed: Socket): void {
-    if (this.#stream?.socket !== failed) return;
-    this.#stream = undefined;
+  #recover(): void {
+    if (this.#stream === undefined) return;
+    this.#ports = new Set();
     this.#open();
     this.#options.onLost();
   }

@@ -66,6 +66,11 @@ export class NetlinkSocket {
     return new NetlinkSocket(netns === undefined ? open() : withNetns(netns, open));
   }
 
+  /** To make requests over a socket that is somebody else's to close, as long as nobody else reads from it. */
+  static over(fd: number): Pick<NetlinkSocket, 'batch'> {
+    return new NetlinkSocket(fd);
+  }
+
   /**
    * Sends all `requests` at once and reads what came of each. It is no transaction: the kernel carries out every
    * request, also those after one that failed.

@@ -2,6 +2,7 @@ import type { EncodedChange } from '../nft/element-change.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink.ts';
 import { BodyWriter, NLM_F_CREATE, NLM_F_EXCL } from './netlink-codec.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
+import { type CountedElement, decodeCounters, listElements } from './nft-counters.ts';
 
 // linux/netfilter/nfnetlink.h. The resource of a batch is the subsystem that it is for.
 const NFNL_MSG_BATCH_BEGIN = 0x10;
@@ -59,6 +60,15 @@ export class NftElements {
     const requests = changes.map(({ change, what }) => elementRequest(table, change, what));
     const what = `commit ${changes.length} changes of elements of inet ${table}`;
     this.#socket.transaction(boundary(NFNL_MSG_BATCH_BEGIN, what), requests, boundary(NFNL_MSG_BATCH_END, what));
+  }
+
+  /**
+   * What the kernel has counted in the elements of a set that is declared with `counter`.
+   *
+   * @throws KernelError: ENOENT when the table or the set is not there.
+   */
+  counters(table: string, set: string): readonly CountedElement[] {
+    return this.#socket.dump(listElements(table, set), decodeCounters).flat();
   }
 
   close(): void {

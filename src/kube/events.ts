@@ -23,6 +23,8 @@ export interface Occurrence {
   readonly reason: string;
   /** A sentence; cut at 1,024 characters, as the API demands. */
   readonly message: string;
+  /** For programs; of the first of equal occurrences. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** What a recorder needs. */
@@ -168,13 +170,14 @@ export class EventRecorder {
     if (this.#written.size > MAX_REMEMBERED && oldest.done !== true) this.#written.delete(oldest.value);
   }
 
-  #eventOf({ object, type, reason, message }: Occurrence, count: number, at: number) {
+  #eventOf({ object, type, reason, message, annotations }: Occurrence, count: number, at: number) {
     const { component, host } = this.#options;
     const { apiVersion, kind, name, namespace = '', uid } = object;
     return {
       metadata: {
         name: `${name.slice(0, 200)}.${randomBytes(8).toString('hex')}`,
         namespace: namespace === '' ? 'default' : namespace,
+        ...(annotations === undefined ? {} : { annotations }),
       },
       involvedObject: { apiVersion, kind, name, ...(namespace === '' ? {} : { namespace }), ...(uid ? { uid } : {}) },
       type,

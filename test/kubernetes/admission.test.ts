@@ -108,6 +108,8 @@ test('an agent writes status, report and events of its own node', { skip }, asyn
     const made = (await agent.create(EVENTS, event(about, 'n1'), 'default')) as { metadata: { name: string } };
     await agent.patch(EVENTS, made.metadata.name, { count: 2 }, { namespace: 'default' });
   }
+  const denied = { ...event({ kind: 'Pod', name: 'p' }, 'n1'), reason: 'PolicyDenied' };
+  await agent.create(EVENTS, denied, 'default');
   assert.ok(await agent.get(ID_CLAIMS, 'host-1'));
 });
 

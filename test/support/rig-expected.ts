@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NFLOG_GROUP } from '../../src/agent/denied-listener.ts';
 import { parseLeaseFile } from '../../src/agent/lease-file.ts';
 import type { StoredLease } from '../../src/agent/leases.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
@@ -81,6 +82,7 @@ export function expectedOf(
     localPods: new Map(local.map((pod) => [pod.meta.uid, pod])),
     leases: leases.filter(({ state }) => state !== 'leaving').map(({ lease }) => lease),
     uplinks: [UPLINK],
+    nflogGroup: NFLOG_GROUP,
   };
   let peerPods: readonly Pod[] = [];
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
