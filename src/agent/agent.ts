@@ -2,6 +2,7 @@ import type { Address } from '../addr/address.ts';
 import type { Chain } from '../cni/chain.ts';
 import { cniError, type CniError } from '../cni/errors.ts';
 import { Conntrack } from '../kernel/conntrack.ts';
+import type { CountedElement } from '../kernel/nft-counters.ts';
 import { LibNft } from '../kernel/libnftables.ts';
 import { LinkMaker } from '../kernel/link-maker.ts';
 import { LinkRemover } from '../kernel/link-remover.ts';
@@ -35,6 +36,7 @@ import { KernelDatapath } from './kernel-datapath.ts';
 import { knowPeers } from './know-peers.ts';
 import { Known } from './known.ts';
 import { LeaseStore } from './leases.ts';
+import { maySeePods } from './metric-readers.ts';
 import { AgentMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
 import { PeerNames } from './peer-names.ts';
@@ -222,15 +224,7 @@ class Agent {
     const { signal, log, onReady } = this.#o;
     const health = await startHealthServer({
       ...this.#o.health,
-      metrics: () => {
-        this.#announcer.measure();
-        measureTallies({
-          counters: (table, set) => this.#nft.counters(table, set),
-          leases: () => this.#leases.list(),
-          metrics: this.#metrics,
-        });
-        return this.#metrics.registry.metrics();
-      },
+      metrics: (remote) => this.#metricsFor(remote),
       notReady: () => (this.#serving ? undefined : (this.#observer.missing ?? 'is starting')),
     });
     try {
@@ -293,6 +287,16 @@ class Agent {
       },
       metrics: this.#metrics.reflector,
     });
+  }
+
+  async #metricsFor(remote: string): Promise<string> {
+    const snapshot = this.#inForce;
+    this.#announcer.measure();
+    const metrics = this.#metrics.registry.metrics();
+    if (snapshot === undefined || !maySeePods(remote, snapshot, this.#reconciler.identities(snapshot))) return metrics;
+    const counters = (table: string, set: string): readonly CountedElement[] => this.#nft.counters(table, set);
+    measureTallies({ counters, leases: snapshot.leases, metrics: this.#metrics });
+    return `${await metrics}\n${await this.#metrics.podRegistry.metrics()}`;
   }
 
   #collector(): Collector {

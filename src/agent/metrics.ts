@@ -6,6 +6,8 @@ const SECONDS = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128,
 /** What an agent counts, on a registry of its own; names begin with `romana_agent_`. */
 export class AgentMetrics {
   readonly registry = new Registry();
+  /** What names single pods, which not everybody is shown. */
+  readonly podRegistry = new Registry();
 
   /** What the watches are sent. */
   readonly reflector = reflectorMetrics(this.registry, 'romana_agent');
@@ -101,13 +103,13 @@ export class AgentMetrics {
     name: 'romana_agent_connections_accepted_total',
     help: 'Connections of pods here that policy let through, counted by the kernel at their first packet: a connection between two pods here counts for both. Begins anew when our table is put whole, as at the start of the agent.',
     labelNames: ['namespace', 'pod', 'direction'],
-    registers: [this.registry],
+    registers: [this.podRegistry],
   });
   readonly denied = new Counter({
     name: 'romana_agent_connections_denied_total',
     help: 'Attempts at connections that policy denied to a pod here. The kernel forgets an attempt that it drops, so that each packet of it counts: a TCP connect that is repeated, once for each SYN. Begins anew when our table is put whole, as at the start of the agent.',
     labelNames: ['namespace', 'pod', 'direction'],
-    registers: [this.registry],
+    registers: [this.podRegistry],
   });
   readonly deniedTold = new Counter({
     name: 'romana_agent_denied_packets_told_total',

@@ -19,9 +19,11 @@ test('measureTallies shows what the kernel has counted, of the pods that are her
   ]);
   let { leases } = snapshotOf({ pods: [POD] });
   const measure = (): void =>
-    measureTallies({ counters: (table, set) => kernel.get(set) ?? assert.fail(table), leases: () => leases, metrics });
+    measureTallies({ counters: (table, set) => kernel.get(set) ?? assert.fail(table), leases, metrics });
   const shown = async (): Promise<string[]> =>
-    (await metrics.registry.metrics()).split('\n').filter((line) => /^romana_agent_connections_(acc|den)/.test(line));
+    (await metrics.podRegistry.metrics())
+      .split('\n')
+      .filter((line) => /^romana_agent_connections_(acc|den)/.test(line));
   measure();
   // Another time: they are no sums of what was shown before.
   measure();
@@ -42,7 +44,7 @@ const failing = (errno: number) => (): never => {
 test('measureTallies shows nothing while the table is not there, and throws for anything else', () => {
   const { leases } = snapshotOf({ pods: [POD] });
   const measure = (errno: number): void =>
-    measureTallies({ counters: failing(errno), leases: () => leases, metrics: new AgentMetrics() });
+    measureTallies({ counters: failing(errno), leases, metrics: new AgentMetrics() });
   measure(constants.errno.ENOENT);
   assert.throws(() => measure(constants.errno.EPERM), KernelError);
 });

@@ -9,7 +9,7 @@ import type { AgentMetrics } from './metrics.ts';
 export interface TalliesOptions {
   /** What the kernel has counted in a set of our table. */
   readonly counters: (table: string, set: string) => readonly CountedElement[];
-  readonly leases: () => readonly Lease[];
+  readonly leases: readonly Lease[];
   readonly metrics: Pick<AgentMetrics, 'accepted' | 'denied'>;
 }
 
@@ -18,7 +18,7 @@ export interface TalliesOptions {
  * here, and of no others.
  */
 export function measureTallies({ counters, leases, metrics }: TalliesOptions): void {
-  const pods = new Map(leases().map((lease) => [lease.hostInterface, lease]));
+  const pods = new Map(leases.map((lease) => [lease.hostInterface, lease]));
   for (const what of ['accepted', 'denied'] as const) {
     const metric = metrics[what];
     metric.reset();

@@ -8,7 +8,7 @@ void test('startHealthServer answers metrics, health and readiness, and nothing 
   const server = await startHealthServer({
     port: 0,
     host: '127.0.0.1',
-    metrics: () => Promise.resolve('romana_up 1\n'),
+    metrics: (remote) => Promise.resolve(`romana_up 1 to ${remote}\n`),
     notReady: () => why,
   });
   t.after(() => server.close());
@@ -16,7 +16,7 @@ void test('startHealthServer answers metrics, health and readiness, and nothing 
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { method });
     return [response.status, await response.text()];
   };
-  assert.deepEqual(await get('/metrics'), [200, 'romana_up 1\n']);
+  assert.deepEqual(await get('/metrics'), [200, 'romana_up 1 to 127.0.0.1\n']);
   assert.deepEqual(await get('/healthz'), [200, 'ok\n']);
   assert.deepEqual(await get('/readyz'), [503, 'waits for its Host\n']);
   why = undefined;

@@ -7,8 +7,8 @@ export interface HealthOptions {
   readonly port: number;
   /** Address to listen on; all of them when missing. */
   readonly host?: string;
-  /** The text of `/metrics` in Prometheus' exposition format. */
-  readonly metrics: () => Promise<string>;
+  /** The text of `/metrics` in Prometheus' exposition format, for who asks from an address; '' when he is gone. */
+  readonly metrics: (remote: string) => Promise<string>;
   /** Why the daemon does not work yet, for `/readyz`; undefined when it does. */
   readonly notReady: () => string | undefined;
 }
@@ -37,7 +37,7 @@ export async function startHealthServer(options: HealthOptions): Promise<HealthS
       const why = options.notReady();
       answer(why === undefined ? 200 : 503, `${why ?? 'ok'}\n`);
     } else if (path === '/metrics') {
-      options.metrics().then(
+      options.metrics(request.socket.remoteAddress ?? '').then(
         (text) => answer(200, text, 'text/plain; version=0.0.4; charset=utf-8'),
         (error: unknown) => answer(500, `${String(error)}\n`),
       );

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { POD_METRICS_LABEL } from '../../src/agent/metric-readers.ts';
+import { NAMESPACES } from '../../src/objects/resources.ts';
 import { CONTROL_PORT, type RigHost } from '../support/rig-host.ts';
 import type { RigPod } from '../support/rig-pod.ts';
 import { Rig } from '../support/rig.ts';
@@ -97,5 +99,15 @@ describe('what others on a host, and pods, can reach of the agent', () => {
     for (const path of ['/', '/debug', '/../run/romana/agent.sock', '/metrics/..']) {
       assert.match(await pod.probe.get(at + path), /^there are \/metrics, \/healthz and \/readyz/, path);
     }
+  });
+
+  test('metrics of single pods are shown to the host, and to pods of namespaces that are labelled for it', async () => {
+    const url = `http://${host.addresses[0]}:${METRICS_PORT}/metrics`;
+    const ofPods = /^romana_agent_connections_accepted_total\{namespace="tenant-a"/m;
+    assert.match(await host.probe.get(url), ofPods);
+    assert.doesNotMatch(await pod.probe.get(url), ofPods);
+    await rig.api.client.patch(NAMESPACES, pod.namespace, { metadata: { labels: { [POD_METRICS_LABEL]: 'read' } } });
+    await rig.settled();
+    assert.match(await pod.probe.get(url), ofPods);
   });
 });
