@@ -150,10 +150,11 @@ class Agent {
       snapshot: () => (this.#peersKnown ? this.#snapshot() : undefined),
       nft: this.#nft,
       routes: (desired) => this.#hostNetwork.apply(desired),
-      revoke: (snapshot, identities) =>
-        cutForbidden(snapshot, identities, {
+      revoke: (at) =>
+        cutForbidden(at, {
           conntrack: this.#conntrack,
           rtnl: this.#rtnl,
+          observer: this.#observer,
           metrics: this.#metrics,
           log,
         }),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { FakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { waitFor } from '../lib/wait-for.ts';
 import { FakeNft } from '../nft/fake-nft.ts';
@@ -35,35 +36,39 @@ function refuse(text: string): void {
   if (text.includes('tcp . 666')) throw new NftError(text, 'Error: Numerical result out of range\n');
 }
 
-function rig(nft: FakeNft = new FakeNft()): {
+function rig(
+  nft: FakeNft = new FakeNft(),
+  clock: Clock = systemClock,
+): {
   reconciler: Reconciler;
   nft: FakeNft;
   see: (snapshot: Snapshot | undefined) => void;
   revocations: Snapshot[];
-  refuse: { routes: unknown[]; revoke: boolean };
+  refuse: { routes: unknown[]; revoke: boolean; undecided: boolean };
   repaired: string[];
   seen: Desired[];
 } {
   const revocations: Snapshot[] = [];
   const repaired: string[] = [];
   const seen: Desired[] = [];
-  const refuse = { routes: [] as unknown[], revoke: false };
+  const refuse = { routes: [] as unknown[], revoke: false, undecided: false };
   let now: Snapshot | undefined;
   const reconciler = new Reconciler({
     snapshot: () => now,
     nft,
     routes: () => refuse.routes.splice(0),
-    revoke: (snapshot) => {
+    revoke: ({ snapshot, patient }) => {
       if (refuse.revoke) {
         refuse.revoke = false;
         throw new Error('conntrack is busy');
       }
       revocations.push(snapshot);
+      return patient && refuse.undecided;
     },
     onRepaired: (by) => repaired.push(by),
     onApplied: (_snapshot, desired) => seen.push(desired),
     metrics: new AgentMetrics(),
-    clock: systemClock,
+    clock,
     log: silentLog,
   });
   return { reconciler, nft, see: (snapshot) => (now = snapshot), revocations, refuse, repaired, seen };
@@ -150,6 +155,28 @@ void test('Reconciler tries a revocation again that failed, although the rules a
   await assert.rejects(reconciler.commit(), /conntrack is busy/);
   await reconciler.settled();
   assert.equal(revocations.length, 1);
+  await reconciler.stop();
+});
+
+void test('Reconciler looks again at connections that are undecided, and is patient no longer than 300 ms', async () => {
+  const clock = new FakeClock();
+  const { reconciler, see, revocations, refuse } = rig(new FakeNft(), clock);
+  refuse.undecided = true;
+  see(snapshotOf(WORLD));
+  await reconciler.commit();
+  assert.equal(revocations.length, 1);
+  await clock.advance(100);
+  await reconciler.commit();
+  assert.equal(revocations.length, 2, 'whatever is heard');
+  await clock.advance(199);
+  await reconciler.settled();
+  assert.equal(revocations.length, 2);
+  await clock.advance(1);
+  await reconciler.settled();
+  assert.equal(revocations.length, 3, 'when the time is over');
+  await clock.advance(1_000);
+  await reconciler.commit();
+  assert.equal(revocations.length, 3, 'and then no more');
   await reconciler.stop();
 });
 

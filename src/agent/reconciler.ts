@@ -21,8 +21,16 @@ export interface ReconcilerOptions {
   readonly nft: Nft;
   /** Brings the routes to what is desired; returns what was refused. */
   readonly routes: (routes: Desired['routes']) => readonly unknown[];
-  /** Called when verdicts of open connections may have turned, with the rules in force already. */
-  readonly revoke: (snapshot: Snapshot, identities: IdentityIndex) => void;
+  /**
+   * Called when verdicts of open connections may have turned, with the rules in force already. `patient`: connections
+   * with pods of which more is about to be known may be left; whether any were, which are to be looked at again.
+   */
+  readonly revoke: (at: {
+    readonly snapshot: Snapshot;
+    readonly desired: Desired;
+    readonly identities: IdentityIndex;
+    readonly patient: boolean;
+  }) => boolean;
   /** Called when our table, which others had changed, is as it should be again. */
   readonly onRepaired: (by: string) => void;
   /** Called after each run with what it was about. */
@@ -40,6 +48,12 @@ const ROUTES_RETRY = { initialMs: 50, maxMs: 1_000 };
  * for so long, in milliseconds, after it was put for that reason, it is not put again for it.
  */
 const LOSS_MS = 2_000;
+
+/**
+ * How long connections with pods of which more is about to be known are left before they are cut, in milliseconds: a
+ * policy that names the same peers by other labels than before closes for as long as it takes to list them.
+ */
+const PATIENCE_MS = 300;
 
 interface Waiter {
   readonly resolve: () => void;
@@ -67,6 +81,9 @@ export class Reconciler {
   /** What the kernel said of routes that it refused last, '' when it took all. */
   #routesRefused = '';
   #cancelRetry: () => void = () => undefined;
+  /** Since when connections are left that may be forbidden. */
+  #undecidedSince: number | undefined;
+  #cancelLook: () => void = () => undefined;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -127,6 +144,7 @@ export class Reconciler {
   async stop(): Promise<void> {
     await this.#runner.stop();
     this.#cancelRetry();
+    this.#cancelLook();
     for (const { reject } of this.#waiters.splice(0)) reject(new Error('the agent stops'));
   }
 
@@ -203,7 +221,7 @@ export class Reconciler {
   }
 
   #apply(snapshot: Snapshot): readonly unknown[] {
-    const { metrics, routes, revoke, onApplied } = this.#options;
+    const { metrics, routes, onApplied } = this.#options;
     const planned = metrics.planSeconds.startTimer();
     const desired = this.#planner.plan(snapshot);
     planned();
@@ -214,12 +232,20 @@ export class Reconciler {
     this.#inForce = { ruleset: desired.ruleset, snapshot };
     // At the start too: what changed while no agent ran may have turned verdicts.
     if (before === undefined || this.#turned(before, desired.ruleset, snapshot)) this.#revocationDue = true;
-    if (this.#revocationDue) {
-      revoke(snapshot, this.#planner.identities(snapshot));
-      this.#revocationDue = false;
-    }
+    if (this.#revocationDue) this.#revoke(snapshot, desired);
     onApplied(snapshot, desired);
     return errors;
+  }
+
+  #revoke(snapshot: Snapshot, desired: Desired): void {
+    const { clock, revoke } = this.#options;
+    this.#cancelLook();
+    this.#undecidedSince ??= clock.now();
+    const leftMs = this.#undecidedSince + PATIENCE_MS - clock.now();
+    const identities = this.#planner.identities(snapshot);
+    this.#revocationDue = revoke({ snapshot, desired, identities, patient: leftMs > 0 });
+    if (this.#revocationDue) this.#cancelLook = clock.after(Math.max(leftMs, 0), () => this.#runner.markDirty());
+    else this.#undecidedSince = undefined;
   }
 
   #enforce(ruleset: Ruleset): void {

@@ -6,6 +6,7 @@ import type { ConntrackEntry } from '../kernel/conntrack.ts';
 import { REVOKED_MARK } from '../plan/revoked-mark.ts';
 import { identityIndex } from '../plan/identity.ts';
 import { type Fixture, pol1, snapshotOf, TENANTS } from '../plan/snapshot-fixture.ts';
+import { demo } from '../policy/test-world.ts';
 import { findRevocations, type Revocation } from './revocation.ts';
 
 const BACKEND = { namespace: 'tenant-a', name: 'backend', labels: { segment: 'backend' }, host: 1, endpoint: 3 };
@@ -92,4 +93,20 @@ void test('findRevocations takes ICMP and other protocols for what only rules fo
   const flows: readonly Flow[] = [1, 47].map((protocol) => ({ from: FRONTEND, protocol, port: 0 }));
   assert.equal(judge(WORLD, ...flows).cut.length, 2);
   assert.equal(judge({ ...WORLD, policies: [pol1('tenant-a', anyPort)] }, ...flows).cut.length, 0);
+});
+
+void test('findRevocations leaves what is forbidden for not knowing enough, as long as more is about to be known', () => {
+  const byLabel = demo('tenant-a/by-label', { segment: 'backend' }, { from: [{ pods: { app: 'web' } }] });
+  const snapshot = snapshotOf({ ...WORLD, policies: [byLabel] });
+  const identities = identityIndex(snapshot);
+  const bench = {
+    world: { segmentLabel: 'segment', namespaces: snapshot.namespaces, policies: snapshot.policies },
+    partyOf: (address: Address) => identities.partyOf(address),
+    isLocal: (address: Address) => snapshot.leases.some(({ addresses }) => addresses.includes(address)),
+  };
+  const flows = [{ from: FRONTEND }, { from: '192.0.2.7' as Address }].map(entry);
+  const found = findRevocations(flows, bench, { patient: true });
+  assert.deepEqual([found.undecided, found.cut], [flows.slice(0, 1), flows.slice(1)]);
+  const late = findRevocations(flows, bench);
+  assert.deepEqual([late.undecided, late.cut], [[], flows]);
 });

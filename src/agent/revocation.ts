@@ -19,6 +19,8 @@ export interface Revocation {
   readonly cut: readonly ConntrackEntry[];
   /** Marked, but allowed again: without the mark they go on. (TCP could not begin anew in the middle, without a SYN.) */
   readonly pardon: readonly ConntrackEntry[];
+  /** Forbidden by what is known, but with pods of which more is about to be known; none unless that is waited for. */
+  readonly undecided: readonly ConntrackEntry[];
 }
 
 const PROTOCOLS = new Map<number, 'TCP' | 'UDP' | 'SCTP' | 'ICMP'>([
@@ -33,10 +35,18 @@ const PROTOCOLS = new Map<number, 'TCP' | 'UDP' | 'SCTP' | 'ICMP'>([
  * Finds the open connections of this host's endpoints whose verdict differs from their mark. Both ends are taken as
  * policy sees them: the source before SNAT (`orig.src`) and the destination after DNAT (`reply.src`). Egress is judged
  * on the source's host and ingress on the destination's, as in the ruleset.
+ *
+ * @param patient whether pods that only their addresses' bits tell of are about to be known: what is forbidden alone for
+ *   all that they may be is undecided then.
  */
-export function findRevocations(entries: Iterable<ConntrackEntry>, bench: Bench): Revocation {
+export function findRevocations(
+  entries: Iterable<ConntrackEntry>,
+  bench: Bench,
+  { patient = false }: { readonly patient?: boolean } = {},
+): Revocation {
   const cut: ConntrackEntry[] = [];
   const pardon: ConntrackEntry[] = [];
+  const undecided: ConntrackEntry[] = [];
   const judged = new Map<string, boolean>();
   for (const entry of entries) {
     const from = entry.orig.src;
@@ -50,10 +60,17 @@ export function findRevocations(entries: Iterable<ConntrackEntry>, bench: Bench)
       judged.set(key, forbidden);
     }
     const marked = (entry.mark & REVOKED_MARK) !== 0;
-    if (forbidden && !marked) cut.push(entry);
+    if (forbidden && !marked)
+      (patient && [from, to].some((end) => isPartlyKnown(bench, end)) ? undecided : cut).push(entry);
     if (!forbidden && marked) pardon.push(entry);
   }
-  return { cut, pardon };
+  return { cut, pardon, undecided };
+}
+
+/** Whether the labels of whose address this is are not known, or not all of them. */
+function isPartlyKnown(bench: Bench, address: Address): boolean {
+  const party = bench.partyOf(address);
+  return party.kind === 'unknown' || (party.kind === 'pod' && party.known !== 'all');
 }
 
 function isForbidden(bench: Bench, from: Address, to: Address, port: Port): boolean {

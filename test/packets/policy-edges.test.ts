@@ -183,6 +183,35 @@ void describe('policies on packets, where it is not plain', () => {
     assert.deepEqual(await pings(), [false, false, false, false]);
   });
 
+  void test('a policy that names the same peers by another label cuts none of their connections; one that forbids them does, within 1 s', async () => {
+    const namespace = 'renamed';
+    await rig.namespace(namespace);
+    const labels = { app: 'client', segment: 'c' };
+    const [server, client] = await Promise.all([
+      rig.pod({ namespace, name: 'server', labels: { app: 'server' } }),
+      rig.pod({ namespace, name: 'client', labels, host: 1 }),
+    ]);
+    const from = async (matchLabels: object): Promise<void> => {
+      await policies.v1(namespace, 'p', {
+        podSelector: app('server'),
+        ingress: [{ from: [{ podSelector: { matchLabels } }] }],
+      });
+      await rig.settled();
+    };
+    const cut = async (): Promise<number> =>
+      (await rig.host(0).metrics()).get('romana_agent_connections_cut_total') ?? Number.NaN;
+    await from({ segment: 'c' });
+    const connections = await Promise.all(FAMILIES.map((family) => client.probe.open(server.address(family), 80)));
+    const before = await cut();
+    await from({ app: 'client' });
+    assert.equal(await cut(), before);
+    const working = await Promise.all(connections.map((connection) => connection.exchange({ timeoutMs: 5_000 })));
+    assert.deepEqual(working, [true, true]);
+    assert.equal(await rig.reach(client, server, 'tcp', 80), 'open');
+    await from({ app: 'other' });
+    await waitFor('both to be cut', async () => (await cut()) >= before + 2, { timeoutMs: TURNED_MS });
+  });
+
   void test('R4: what egress, blocks and own hosts forbid is cut within 1 s beside 100,000 entries, and nothing else', async () => {
     const namespace = 'r4';
     const [client, near, far] = await makePods(namespace);

@@ -80,7 +80,7 @@ export class OneHost {
       snapshot: () => (points.dead ? undefined : this.#snapshot(store)),
       nft,
       routes: (desired) => routes.apply(desired),
-      revoke: () => undefined,
+      revoke: () => false,
       onRepaired: () => undefined,
       onApplied: () => undefined,
       metrics: new AgentMetrics(),
