@@ -1,41 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, suite, test } from 'node:test';
-import type { CheckReport, CheckRow } from '../../src/cli/check/report.ts';
 import { runCommand } from '../../src/local/run-command.ts';
 import { NAMESPACES } from '../../src/objects/resources.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
+import { check, outcome, romana, text, wrong } from '../support/kube-check.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
-import { type Ended, shell } from '../support/walk.ts';
 
 /** Of the fabric, and neither a node's nor a pod's. */
 const OUTSIDE = { 4: '192.168.99.200', 6: 'fd00:99::c8' } as const;
-
-function romana(cluster: KubeCluster, words: string): Promise<Ended> {
-  return shell(`bin/romana ${words}`, { HOME: cluster.layout.runDirectory, KUBECONFIG: cluster.kubeconfig }, 240_000);
-}
-
-async function check(cluster: KubeCluster, words = ''): Promise<{ report: CheckReport; status: number | null }> {
-  const { status, stdout, stderr } = await romana(cluster, `check -o json ${words}`);
-  assert.notEqual(stdout, '', stderr);
-  return { report: JSON.parse(stdout) as CheckReport, status };
-}
-
-function wrong({ rows }: CheckReport): readonly string[] {
-  return rows.filter(({ verdict }) => verdict === 'NOT AS EXPECTED').map(text);
-}
-
-function text({ from, to, family, happened }: CheckRow): string {
-  return `${from} > ${to}${family === null ? '' : ` IPv${family}`}: ${happened}`;
-}
-
-/** What the demo expected in vain, and its table. */
-function outcome(told: string): string {
-  return told
-    .split('\n')
-    .filter((line) => /NOT AS EXPECTED|^\d/.test(line))
-    .join('\n');
-}
 
 async function checkNamespaces(cluster: KubeCluster): Promise<readonly unknown[]> {
   return (await cluster.client.list(NAMESPACES, { labelSelector: 'romana.io/check' })).items;
@@ -131,14 +104,4 @@ suite('romana check and romana demo on a real Kubernetes', { skip: NO_KUBERNETES
     assert.equal(status, 0, stderr + outcome(stdout));
     assert.match(stdout, /All 24 were as expected\.\n$/);
   });
-});
-
-test('check and demo are as expected in a cluster of IPv6 alone', { skip: NO_KUBERNETES }, async () => {
-  await using cluster = await KubeCluster.up({ minions: 1, plans: ['fd00:10::/64:16,16,16,16'] });
-  const { report, status } = await check(cluster);
-  assert.deepEqual([wrong(report), status], [[], 0]);
-  assert.ok(report.rows.every(({ family }) => family !== 4));
-  const demo = await romana(cluster, 'demo');
-  assert.equal(demo.status, 0, demo.stderr + outcome(demo.stdout));
-  assert.match(demo.stdout, /All 22 were as expected\.\n$/);
 });

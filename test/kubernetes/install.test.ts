@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { waitFor } from '../../src/lib/wait-for.ts';
+import { API_SERVER } from '../../src/local/cluster-layout.ts';
 import { conditionOf, objectsAt, textAt } from '../../src/local/kube-json.ts';
 import { provideImage } from '../../src/local/kubernetes/romana-image.ts';
 import { HOSTS, NODES } from '../../src/objects/resources.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
 
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
+const API_SERVER_URL = `https://${API_SERVER.address}:${API_SERVER.port}`;
 const NODE_NAMES = ['master', 'minion1'];
 /** Ends when it has been asked to for two seconds. */
 const SLOW = `trap 'sleep 2; exit' TERM; while :; do sleep 0.1; done`;
@@ -114,20 +116,21 @@ suite('an installation on a real Kubernetes, and its end', { skip: NO_KUBERNETES
     );
   });
 
-  /** Whether a ClusterRole lets do something in a group. */
-  const may = async (role: string, group: string, verb: string): Promise<boolean> => {
+  /** The resources of a group that a ClusterRole lets do something with. */
+  const may = async (role: string, group: string, verb: string): Promise<readonly string[]> => {
     const { rules } = (await cluster.get('rbac.authorization.k8s.io/v1', 'ClusterRole', role)) as {
-      rules: readonly { apiGroups?: readonly string[]; verbs: readonly string[] }[];
+      rules: readonly { apiGroups?: readonly string[]; resources?: readonly string[]; verbs: readonly string[] }[];
     };
-    return rules.some(({ apiGroups = [], verbs }) => apiGroups.includes(group) && verbs.includes(verb));
+    const found = rules.filter(({ apiGroups = [], verbs }) => apiGroups.includes(group) && verbs.includes(verb));
+    return found.flatMap(({ resources = [] }) => resources);
   };
 
   test("policies of the demo and Romana's own kinds are in the roles view, edit and admin", async () => {
     for (const role of ['view', 'edit', 'admin']) {
-      assert.ok(await may(role, 'demo.romana.io', 'list'), role);
-      assert.ok(await may(role, 'romana.io', 'list'), role);
-      assert.equal(await may(role, 'demo.romana.io', 'create'), role !== 'view', role);
-      assert.ok(!(await may(role, 'romana.io', 'create')), role);
+      assert.deepEqual(await may(role, 'demo.romana.io', 'list'), ['networkpolicys'], role);
+      assert.ok((await may(role, 'romana.io', 'list')).includes('hosts'), role);
+      assert.equal((await may(role, 'demo.romana.io', 'create')).length, role === 'view' ? 0 : 1, role);
+      assert.deepEqual(await may(role, 'romana.io', 'create'), role === 'view' ? [] : ['policytraces'], role);
     }
   });
 
@@ -150,8 +153,13 @@ suite('an installation on a real Kubernetes, and its end', { skip: NO_KUBERNETES
     assert.ok(await cluster.get('v1', 'Namespace', 'tenant-b'), 'what is the users stays');
   });
 
-  test('it can be installed anew, and removed without force when no pod is there', async () => {
-    await install();
+  test('with --api-server it is installed anew where nothing serves a ClusterIP, and removed without force when no pod is there', async () => {
+    for (const name of NODE_NAMES) {
+      await cluster.node(name).hold('kube-proxy');
+      await cluster.node(name).sh('iptables -t nat -F; ip6tables -t nat -F');
+      await assert.rejects(cluster.node(name).run('curl', '-sSk', '-m', '1', 'https://10.96.0.1/readyz'));
+    }
+    await install('--api-server', API_SERVER_URL);
     await runPod('q');
     assert.ok(objectsAt(await cluster.get('v1', 'Pod', 'q', 'default'), 'status', 'podIPs').length > 0);
     await cluster.kubectl('-n', 'kube-system', 'scale', 'deployment', 'coredns', '--replicas=0');
@@ -168,5 +176,18 @@ suite('an installation on a real Kubernetes, and its end', { skip: NO_KUBERNETES
     );
     await cluster.romana('uninstall', '--timeout', '120');
     assert.deepEqual(await look(), clean);
+  });
+
+  test('a node that is dead holds up the end only until it is forced, and is left as it is', async () => {
+    await install('--api-server', API_SERVER_URL);
+    await cluster.node('minion1').powerOff();
+    await assert.rejects(
+      cluster.romana('uninstall', '--timeout', '5'),
+      /these nodes are not done after 5 s: (?:master, )?minion1(?:, master)?; .* --force to leave them/,
+    );
+    await cluster.romana('uninstall', '--force', '--timeout', '30');
+    await assert.rejects(cluster.get('v1', 'Namespace', 'romana-system'), /not found/);
+    assert.equal(await cluster.node('master').sh(LOOK), clean[0]);
+    assert.equal((await cluster.kubectl('get', 'crd', '-o', 'name')).match(/romana/), null);
   });
 });

@@ -6,6 +6,7 @@ import { unwrap } from '../../src/lib/result.ts';
 import { waitFor } from '../../src/lib/wait-for.ts';
 import { conditionOf, textAt } from '../../src/local/kube-json.ts';
 import { NODES } from '../../src/objects/resources.ts';
+import { check, outcome, romana, wrong } from '../support/kube-check.ts';
 import { KubeCluster, NO_KUBERNETES } from '../support/kube-cluster.ts';
 import { Outside } from '../support/kube-outside.ts';
 import { at, clientPod, get, HTTP_PORT, knock, seenFrom, serverPod } from '../support/kube-pods.ts';
@@ -73,6 +74,15 @@ for (const family of [4, 6] as const) {
           (await get(cluster, `${NS}/${from}`, 'plain:80', '/hostname')) === 'server';
         await waitFor('the name to lead there', byName, { timeoutMs: 30_000, everyMs: 200 });
       }
+    });
+
+    test('romana check and romana demo are as expected, and know of no other family', async () => {
+      const { report, status } = await check(cluster);
+      assert.deepEqual([wrong(report), status], [[], 0]);
+      assert.ok(report.rows.every((row) => row.family === null || row.family === family));
+      const demo = await romana(cluster, 'demo');
+      assert.equal(demo.status, 0, demo.stderr + outcome(demo.stdout));
+      assert.match(demo.stdout, /All 22 were as expected\.\n$/);
     });
 
     test('isolation drops what it denies', async () => {

@@ -119,14 +119,20 @@ test('uninstallCommand stops when a node is not done in time, names it, and goes
   const labels = { 'app.kubernetes.io/name': 'romana', 'app.kubernetes.io/component': 'uninstall' };
   const pod = { metadata: { name: 'u', labels }, spec: { nodeName: 'n1', hostNetwork: true, containers: [] } };
   await client.create(PODS, pod, NAMESPACE);
+  // The scheduler has not seen this one yet.
+  const matchFields = [{ key: 'metadata.name', operator: 'In', values: ['n2'] }];
+  const terms = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] } };
+  const spec = { affinity: { nodeAffinity: terms }, hostNetwork: true, containers: [] };
+  await client.create(PODS, { metadata: { name: 'v', labels }, spec }, NAMESPACE);
   const [status, said] = await uninstall(client);
   assert.equal(status, 1);
-  assert.match(said, /these nodes are not done after 0\.3 s: n1; see kubectl/);
+  assert.match(said, /these nodes are not done after 0\.3 s: n1, n2; see kubectl/);
   assert.ok(await client.get(DAEMON_SETS, 'romana-uninstall', NAMESPACE));
   const [forced, saidThen] = await uninstall(client, { force: true });
   assert.equal(forced, 0, saidThen);
-  assert.match(saidThen, /n1; leaves them as they are/);
+  assert.match(saidThen, /n1, n2; leaves them as they are/);
   assert.deepEqual((await client.list(DAEMON_SETS)).items, []);
+  assert.deepEqual((await client.list(PODS)).items, [], 'pods that no kubelet ends would keep the namespace');
 });
 
 test('uninstallCommand says that there is nothing to uninstall', async () => {

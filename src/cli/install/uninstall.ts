@@ -135,6 +135,9 @@ async function removeFromNodes(
       throw new Refusal(1, `${what}; ${advice}`);
     }
     say(`${what}; leaves them as they are (${cause instanceof Error ? cause.message : String(cause)})`);
+    await remove(client, DAEMON_SETS_TYPE, REMOVAL_NAME);
+    await forgetPods(client, new Set(late));
+    return;
   }
   await remove(client, DAEMON_SETS_TYPE, REMOVAL_NAME);
 }
@@ -171,8 +174,40 @@ async function lateNodes(client: KubeClient): Promise<readonly string[]> {
       const condition = asRecord(item);
       return condition?.['type'] === 'Ready' && condition['status'] === 'True';
     });
-    return ready ? [] : [asText(asRecord(asRecord(json)?.['spec'])?.['nodeName']) || identityOf(json).name];
+    return ready ? [] : [nodeOf(json) || identityOf(json).name];
   });
+}
+
+/** The part of a DaemonSet's pod that says where it belongs, before the scheduler has put it there too. */
+interface BoundPod {
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly affinity?: {
+      readonly nodeAffinity?: {
+        readonly requiredDuringSchedulingIgnoredDuringExecution?: {
+          readonly nodeSelectorTerms?: readonly {
+            readonly matchFields?: readonly { readonly key: string; readonly values?: readonly string[] }[];
+          }[];
+        };
+      };
+    };
+  };
+}
+
+function nodeOf(pod: unknown): string {
+  const { nodeName, affinity } = (pod as BoundPod).spec ?? {};
+  const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const fields = terms.flatMap(({ matchFields = [] }) => matchFields);
+  return nodeName ?? fields.find(({ key }) => key === 'metadata.name')?.values?.[0] ?? '';
+}
+
+/** Deletes our own pods on nodes that do not answer, since no kubelet says that they have ended. */
+async function forgetPods(client: KubeClient, nodes: ReadonlySet<string>): Promise<void> {
+  const { items } = await client.list(PODS, { namespace: NAMESPACE });
+  for (const pod of items.filter((item) => nodes.has(nodeOf(item)))) {
+    const { name, uid } = identityOf(pod);
+    await client.delete(PODS, name, { namespace: NAMESPACE, uid, gracePeriodSeconds: 0 }).catch(onlyGone);
+  }
 }
 
 /** Deletes the objects of the installation, the last made first, and waits until they are gone. */
