@@ -55,7 +55,7 @@ export class DeniedListener {
 
   #listen(): void {
     const { group, nft, metrics, onPacket, log } = this.#options;
-    if (group === undefined) return;
+    if (group === undefined) return metrics.deniedListening.remove();
     try {
       // It is there with the socket's first request; what rules need of the kernel beside it may be missing.
       const nflog = new Nflog({

@@ -130,7 +130,7 @@ export class AgentMetrics {
   });
   readonly deniedListening = new Gauge({
     name: 'romana_agent_denied_listening',
-    help: 'Whether the kernel tells the agent of denied packets; 0 while another program has its NFLOG group, or there is none.',
+    help: 'Whether the kernel tells the agent of denied packets; 0 while another program has its NFLOG group; not there with --nflog-group none.',
     registers: [this.registry],
   });
 }

@@ -3,7 +3,6 @@ import { Command, Option } from 'commander';
 import type { ListArguments, ListDependencies, Output } from '../cli/listing.ts';
 import type { HttpKubeClient } from '../kube/http-client.ts';
 import { clusterOptions } from './cluster-options.ts';
-import { connect } from './cluster.ts';
 
 /** What a person typed. */
 export interface ListOptions {
@@ -31,7 +30,8 @@ export function listingCommand(
         process.exitCode = await run(
           { output, namespace },
           {
-            connect: async () => (client = (await connect(options)).client),
+            // Who lists nothing does not wait for an HTTP client to load.
+            connect: async () => (client = (await (await import('./cluster.ts')).connect(options)).client),
             stdout: process.stdout,
             stderr: process.stderr,
           },
@@ -46,6 +46,18 @@ export function listingCommand(
 /** Adds `-n` to a subcommand. */
 export function namespaceOption(command: Command): Command {
   return command.option('-n, --namespace <name>', 'of this namespace alone');
+}
+
+/** Adds `-w` to a subcommand. */
+export function watchOption(command: Command): Command {
+  return command.option('-w, --watch', 'goes on with every change, until Ctrl-C');
+}
+
+/** Ends what is watched, without a failure. */
+export function untilInterrupted(): AbortSignal {
+  const abort = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+  return abort.signal;
 }
 
 /** Whoever reads our output may stop, as `head` does; that is no failure of ours. */

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 
+import { deniedCommand, deniedWatchCommand } from '../cli/policy/denied.ts';
 import { diffCommand, type DiffArguments } from '../cli/policy/diff.ts';
 import { explainCommand, type ExplainArguments } from '../cli/policy/explain.ts';
 import { lintCommand, type LintArguments } from '../cli/policy/lint.ts';
@@ -7,6 +8,7 @@ import { matrixCommand } from '../cli/policy/matrix.ts';
 import type { PolicyDependencies } from '../cli/policy/read-world.ts';
 import type { HttpKubeClient } from '../kube/http-client.ts';
 import { systemClock } from '../lib/clock.ts';
+import { listingCommand, namespaceOption, untilInterrupted, watchOption } from './lists.ts';
 import { clusterOptions, type ClusterOptions } from './cluster-options.ts';
 
 /** The options that all of them have. */
@@ -107,6 +109,20 @@ function lint(): Command {
   );
 }
 
+function denied(): Command {
+  const description =
+    'Lists what policy denied in the last hour on any node, the latest last, with both ends and what denies.';
+  return watchOption(
+    namespaceOption(
+      listingCommand('denied', description, (args, deps, { watch }) =>
+        watch === true
+          ? deniedWatchCommand(args, { ...deps, clock: systemClock, signal: untilInterrupted() })
+          : deniedCommand(args, deps),
+      ),
+    ),
+  );
+}
+
 /** `romana policy`. */
 export function command(): Command {
   return new Command('policy')
@@ -114,5 +130,6 @@ export function command(): Command {
     .addCommand(explain())
     .addCommand(matrix())
     .addCommand(diff())
-    .addCommand(lint());
+    .addCommand(lint())
+    .addCommand(denied());
 }

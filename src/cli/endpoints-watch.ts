@@ -6,10 +6,10 @@ import { parseTenant } from '../objects/tenant.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Log } from '../lib/log.ts';
 import { readNetwork, readObjects } from './cluster-view.ts';
 import { ENDPOINT_COLUMNS, endpointRows, type EndpointRow } from './endpoints.ts';
-import { formatTable, type ListArguments, type ListDependencies, type Output } from './listing.ts';
+import { type ListArguments, type ListDependencies, type Output } from './listing.ts';
+import { logTo, watchedLine } from './watching.ts';
 
 /** A change as `romana endpoints -w -o json` has it, one a line. */
 export interface EndpointEvent extends EndpointRow {
@@ -51,25 +51,11 @@ export function endpointEvents(
 export function formatEvent(event: EndpointEvent, output: Output): string {
   if (output === 'json') return `${JSON.stringify(event)}\n`;
   if (output === 'yaml') return `---\n${stringify(event)}`;
-  return line([event.event, ...ENDPOINT_COLUMNS.map((column) => column.cell(event))]);
+  return watchedLine([event.event, ...ENDPOINT_COLUMNS.map((column) => column.cell(event))], WIDTHS);
 }
 
 /** The first line of the table. */
-export const EVENTS_TITLE: string = line(['EVENT', ...ENDPOINT_COLUMNS.map(({ title }) => title)]);
-
-function line(cells: readonly string[]): string {
-  return formatTable([cells.map((cell, i) => cell.padEnd(WIDTHS[i] ?? 0))]);
-}
-
-/** Says what goes wrong, but not at once what is tried again. */
-function logTo(stderr: ListDependencies['stderr']): Log {
-  const say = (fields: object, message: string): void => {
-    const { key, errors, err } = fields as { key?: string; errors?: string; err?: Error };
-    const details = [key, errors, err?.message].filter((text) => text !== undefined);
-    stderr.write(`romana: ${message}${details.length === 0 ? '' : `: ${details.join(': ')}`}\n`);
-  };
-  return { debug: () => undefined, info: () => undefined, warn: say, error: say };
-}
+export const EVENTS_TITLE: string = watchedLine(['EVENT', ...ENDPOINT_COLUMNS.map(({ title }) => title)], WIDTHS);
 
 /**
  * `romana endpoints -w`: the present endpoints as ADDED, then every change, until `signal`. A server that goes away is

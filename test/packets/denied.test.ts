@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { NFLOG_GROUP } from '../../src/agent/denied-listener.ts';
 import { Nflog } from '../../src/kernel/nflog.ts';
@@ -10,6 +13,7 @@ import { OUTSIDE, Rig } from '../support/rig.ts';
 import type { RigHost } from '../support/rig-host.ts';
 import type { RigPod } from '../support/rig-pod.ts';
 
+const ROMANA = resolve(import.meta.dirname, '../../src/bin/romana.ts');
 const OPENS_80 = { podSelector: { app: 'server' }, allowIncoming: { toPorts: [{ port: 80, protocol: 'TCP' }] } };
 
 /** What a host has counted of a pod: egress, ingress. */
@@ -94,6 +98,42 @@ void describe('what policy denies is counted and told', () => {
     for (const from of [near, far]) {
       const ports = logged.filter((line) => line.from === `told/${from.name}`).map(({ port }) => port);
       assert.deepEqual(ports.sort(), ['TCP/81', 'TCP/81', 'TCP/82', 'TCP/82'], 'in both families');
+    }
+  });
+
+  void test('romana policy denied shows what all nodes tell, and goes on with -w', async () => {
+    const [server, near, far] = await makeTenant('shown');
+    await rig.isolate('shown', 'off');
+    await rig.api.client.create(CLUSTER_NETWORK_POLICIES, { ...KEPT, metadata: { name: 'shown' } });
+    await Promise.all([near, far].map((pod) => pod.label({ app: 'kept' })));
+    await rig.settled();
+    const romana = ['policy', 'denied', '-n', 'shown', '-o', 'json', '--kubeconfig', rig.api.kubeconfig] as const;
+    const watched = rig
+      .host(0)
+      .ns.spawn([process.execPath, ROMANA, ...romana, '-w'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const lines: { node: string; from: string; to: string }[] = [];
+      assert.ok(watched.stdout !== null);
+      createInterface({ input: watched.stdout }).on('line', (line) =>
+        lines.push(JSON.parse(line) as (typeof lines)[0]),
+      );
+      await Promise.all([near, far].map((pod) => pod.probe.udp(server.address(4), 81, { timeoutMs: 1 })));
+      await waitFor('both', () => lines.length === 2);
+      const listed = await rig.host(0).ns.run([process.execPath, ROMANA, ...romana]);
+      for (const shown of [lines, JSON.parse(listed) as typeof lines]) {
+        assert.deepEqual(
+          shown.map(({ node, from, to }) => [node, from, to]).sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+          [
+            ['host1', 'shown/near', 'shown/server'],
+            ['host2', 'shown/far', 'shown/server'],
+          ],
+        );
+      }
+      watched.kill('SIGINT');
+      assert.deepEqual(await once(watched, 'exit'), [0, null]);
+    } finally {
+      watched.kill('SIGKILL');
+      await rig.api.client.delete(CLUSTER_NETWORK_POLICIES, 'shown');
     }
   });
 
