@@ -98,7 +98,13 @@ function besideRules(direction: TraceQuestion['direction'], from: End, to: End, 
     const where = own.way === 'local' ? 'is of this host itself' : `is reached by ${own.device}`;
     return { verdict: 'unknown', message: `${own.address} is no pod's on this host: it ${where}` };
   }
-  if (to.way === 'none') return { verdict: 'deny', message: `no route leads to ${to.address}` };
+  if (to.way === 'none') {
+    // Which is no verdict of policy: the rules are never asked.
+    return {
+      verdict: 'unknown',
+      message: `no route leads to ${to.address}: nothing gets there, whatever the rules say`,
+    };
+  }
   return undefined;
 }
 
