@@ -17,13 +17,20 @@ export interface End {
   readonly ports: readonly ContainerPort[];
 }
 
+/** A range of pods' addresses, and whose it is. */
+export interface HeldRange {
+  /** The name of the host. */
+  readonly host: string;
+  readonly range: Cidr;
+}
+
 /** What is known beside the cluster itself. */
 export interface Surroundings {
   readonly nodes: ReadonlyMap<string, Node>;
   /** All pods, by `namespace/name`. */
   readonly pods: ReadonlyMap<string, Pod>;
   /** Where pods' addresses are. */
-  readonly ranges: readonly Cidr[];
+  readonly ranges: readonly HeldRange[];
 }
 
 /**
@@ -39,7 +46,7 @@ function atAddress(cluster: Cluster, { nodes, ranges }: Surroundings, address: A
   const node = [...nodes.values()].find(({ addresses }) => addresses.includes(address));
   const host = node === undefined ? undefined : cluster.hosts.get(node.meta.name);
   if (host === undefined) {
-    const kind = ranges.some((range) => contains(range, address)) ? 'unknown' : 'outside';
+    const kind = ranges.some(({ range }) => contains(range, address)) ? 'unknown' : 'outside';
     return { name, party: { kind, address }, ports: [] };
   }
   return { name, party: { ...host, addresses: [address] }, ports: [] };

@@ -123,6 +123,8 @@ void describe('romana policy explain --live', () => {
         ],
       ],
       [{ from: 'host:host1', to: 'host:host2' }, [[], []]],
+      // Nobody has it, which is closed, and its host has no way to it.
+      [{ to: '10.1.16.99' }, [['allow'], ['deny']]],
     ] as const) {
       const [, { live }] = await json(args);
       const found = [live?.egress, live?.ingress].map((traces = []) => traces.map(({ verdict }) => verdict));

@@ -137,7 +137,11 @@ async function explain(
   const decision = evaluate(cluster.world, from.party, to.party, port);
   const notes = notesOf([from, to]);
   const live = args.live
-    ? await explainLive({ world: cluster.world, from, to, port }, await deps.connect(), deps.clock)
+    ? await explainLive(
+        { world: cluster.world, from, to, port, ranges: world.ranges },
+        await deps.connect(),
+        deps.clock,
+      )
     : undefined;
   const explanation: Explanation = {
     verdict: decision.verdict,

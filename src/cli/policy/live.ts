@@ -1,7 +1,8 @@
 import { familyOf, type Address } from '../../addr/address.ts';
+import { contains } from '../../addr/cidr.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { TraceAnswer, TraceQuestion } from '../../objects/policy-trace.ts';
-import type { End } from '../../policy/connection-ends.ts';
+import type { End, HeldRange } from '../../policy/connection-ends.ts';
 import { evaluate, type Port, type Verdict, type World } from '../../policy/evaluate.ts';
 import { addressesOf, type Party } from '../../policy/party.ts';
 import { askHosts, type Asked, type AskingClient } from './ask-hosts.ts';
@@ -40,6 +41,8 @@ export interface Connection {
   readonly from: End;
   readonly to: End;
   readonly port: Port;
+  /** Which host's an address is that no known pod has. */
+  readonly ranges: readonly HeldRange[];
 }
 
 /** Asks the hosts that judge a connection what their kernels do, and holds it against policy. @throws as `askHosts` */
@@ -57,14 +60,21 @@ export async function explainLive(
 }
 
 /** Egress is judged on the host of the pod that connects, ingress on that of the pod that is connected to. */
-function questionsOf({ from, to, port }: Connection): readonly TraceQuestion[] {
+function questionsOf({ from, to, port, ranges }: Connection): readonly TraceQuestion[] {
   const service = port.protocol === 'ICMP' ? { protocol: port.protocol } : port;
   return DIRECTIONS.flatMap((direction) => {
-    const { party } = direction === 'egress' ? from : to;
-    if (party.kind !== 'pod' || party.node === '') return [];
-    const asked = { host: party.node, direction, ...service };
+    const host = judgeOf(direction === 'egress' ? from.party : to.party, ranges);
+    if (host === '') return [];
+    const asked = { host, direction, ...service };
     return pairsOf(from.party, to.party).map((pair) => Object.assign({}, asked, pair));
   });
+}
+
+/** The host of a pod, or of the address of what may be one; '' of whom no host judges. */
+function judgeOf(party: Party, ranges: readonly HeldRange[]): string {
+  if (party.kind === 'pod') return party.node;
+  if (party.kind !== 'unknown') return '';
+  return ranges.find(({ range }) => contains(range, party.address))?.host ?? '';
 }
 
 /** The first addresses of each family that both have. */

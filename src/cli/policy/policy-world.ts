@@ -1,7 +1,7 @@
-import type { Cidr } from '../../addr/cidr.ts';
 import type { Namespace } from '../../objects/namespace.ts';
 import type { Node } from '../../objects/node.ts';
 import type { Pod } from '../../objects/pod.ts';
+import type { HeldRange } from '../../policy/connection-ends.ts';
 import { policyName, type Policy } from '../../policy/model.ts';
 import type { DocumentPlace } from '../read-manifests.ts';
 
@@ -15,7 +15,7 @@ export interface PolicyWorld {
   readonly pods: ReadonlyMap<string, Pod>;
   readonly policies: ReadonlyMap<string, Policy>;
   /** Where pods' addresses are: an address in them that no pod has may be any pod's. Empty offline. */
-  readonly ranges: readonly Cidr[];
+  readonly ranges: readonly HeldRange[];
   /** Where objects stand in files, by the names that reasons have for them: `Namespace a`, `NetworkPolicy a/b`. */
   readonly places: ReadonlyMap<string, DocumentPlace>;
   /** What people should know of how it was read, a line each. */

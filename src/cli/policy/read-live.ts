@@ -47,7 +47,7 @@ export async function readLive(client: Client): Promise<PolicyWorld> {
     nodes: byName(nodes),
     pods: byName(pods),
     policies: new Map(policies.objects.map((policy) => [policyName(policy), policy])),
-    ranges: hosts.objects.flatMap(({ ranges }) => ranges),
+    ranges: hosts.objects.flatMap(({ meta, ranges }) => ranges.map((range) => ({ host: meta.name, range }))),
     places: new Map(),
     notes: [
       ...unreadable.map(({ kind, name, why }) => `${kind} ${name} can't be read and counts for nothing here: ${why}`),
