@@ -132,6 +132,26 @@ void describe('romana policy explain --live', () => {
     }
   });
 
+  void test('R23: a host that is not asked is sent nothing', async () => {
+    await pods(1);
+    const sent = async (host: number): Promise<number> => {
+      const metrics = await rig.host(host).metrics();
+      const about = [...metrics].filter(([name]) =>
+        /watch_bytes_total\{.*policytraces.*(ADDED|MODIFIED|DELETED)/.test(name),
+      );
+      return about.reduce((total, [, bytes]) => total + bytes, 0);
+    };
+    const before = await Promise.all([0, 1].map(sent));
+    const [, { live }] = await json({ to: '203.0.113.7' });
+    assert.deepEqual([live?.egress.length, live?.ingress.length], [1, 0]);
+    await rig.settled();
+    const now = await Promise.all([0, 1].map(sent));
+    assert.deepEqual(
+      now.map((bytes, n) => bytes > (before[n] ?? 0)),
+      [true, false],
+    );
+  });
+
   void test('is loud when a kernel does otherwise: status 3', async () => {
     await pods(1);
     // Of this policy no agent has heard.
