@@ -21,6 +21,10 @@ const someLabels = fc.oneof(
   { weight: 1, arbitrary: fc.record({ app }) },
   { weight: 2, arbitrary: labels },
 );
+const someSegment = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ segment }) },
+  { weight: 1, arbitrary: fc.constant({}) },
+);
 
 function expressions(key: string, value: fc.Arbitrary<string>): fc.Arbitrary<object> {
   return fc.oneof(
@@ -33,17 +37,19 @@ function expressions(key: string, value: fc.Arbitrary<string>): fc.Arbitrary<obj
   );
 }
 
-const podExpression = fc.oneof(expressions('segment', segment), expressions('app', app));
-const podSelector = fc.oneof(
-  { weight: 2, arbitrary: fc.constant({}) },
-  { weight: 4, arbitrary: someLabels.map((matchLabels) => ({ matchLabels })) },
-  {
-    weight: 2,
-    arbitrary: fc
-      .array(podExpression, { minLength: 1, maxLength: 2 })
-      .map((matchExpressions) => ({ matchExpressions })),
-  },
-);
+function selectorOf(matched: fc.Arbitrary<object>, expression: fc.Arbitrary<object>): fc.Arbitrary<object> {
+  return fc.oneof(
+    { weight: 2, arbitrary: fc.constant({}) },
+    { weight: 4, arbitrary: matched.map((matchLabels) => ({ matchLabels })) },
+    {
+      weight: 2,
+      arbitrary: fc.array(expression, { minLength: 1, maxLength: 2 }).map((matchExpressions) => ({ matchExpressions })),
+    },
+  );
+}
+
+const anySelector = selectorOf(someLabels, fc.oneof(expressions('segment', segment), expressions('app', app)));
+const segmentSelector = selectorOf(someSegment, expressions('segment', segment));
 const namespaceSelector = fc.oneof(
   fc.constant({}),
   fc.constantFrom(...TENANTS).map((name) => ({ matchLabels: { 'kubernetes.io/metadata.name': name } })),
@@ -65,53 +71,46 @@ const BLOCKS = [
 const ipBlock = fc
   .tuple(fc.constantFrom(...BLOCKS), fc.boolean())
   .map(([[cidr, inner], less]) => ({ ipBlock: { cidr, ...(less ? { except: [inner] } : {}) } }));
-const v1Peer = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ podSelector }) },
-  { weight: 2, arbitrary: fc.record({ namespaceSelector, podSelector }) },
-  { weight: 1, arbitrary: fc.record({ namespaceSelector }) },
-  { weight: 1, arbitrary: ipBlock },
-);
-const v1Port = fc.constantFrom<object>(
+const numbered = fc.constantFrom<object>(
   { port: 80 },
   { port: 81 },
   { port: 79, endPort: 80 },
   { port: 81, endPort: 30_000 },
-  { port: 'http' },
-  { protocol: 'UDP', port: 'dns' },
   { protocol: 'UDP' },
   { protocol: 'SCTP', port: 80 },
 );
-const ports = fc.uniqueArray(v1Port, { minLength: 1, maxLength: 2 });
+const named = fc.constantFrom<object>({ port: 'http' }, { protocol: 'UDP', port: 'dns' });
+const anyPort = fc.oneof({ weight: 3, arbitrary: numbered }, { weight: 1, arbitrary: named });
 
 /** Gives the peers of a rule, if it has any, the name that they have in its direction. */
 function withPeers({ peers, ...rest }: { readonly peers?: readonly object[] }, name: 'from' | 'to'): object {
   return peers === undefined ? rest : { ...rest, [name]: peers };
 }
 
-const v1Rules = (peers: 'from' | 'to'): fc.Arbitrary<object[]> =>
-  fc.array(
-    fc
-      .record({ peers: fc.array(v1Peer, { minLength: 1, maxLength: 2 }), ports }, { requiredKeys: [] })
-      .map((rule) => withPeers(rule, peers)),
-    { maxLength: 2 },
-  );
-
 /** A networking.k8s.io/v1 NetworkPolicy's; now and then one whose types are to be defaulted. */
-export const v1Spec: fc.Arbitrary<object> = fc.record(
-  {
-    podSelector,
-    policyTypes: fc.constantFrom(['Ingress'], ['Egress'], ['Ingress', 'Egress']),
-    ingress: v1Rules('from'),
-    egress: v1Rules('to'),
-  },
-  { requiredKeys: ['podSelector', 'ingress', 'egress'] },
-);
+function v1SpecOf(podSelector: fc.Arbitrary<object>, port: fc.Arbitrary<object>): fc.Arbitrary<object> {
+  const peer = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ podSelector }) },
+    { weight: 2, arbitrary: fc.record({ namespaceSelector, podSelector }) },
+    { weight: 1, arbitrary: fc.record({ namespaceSelector }) },
+    { weight: 1, arbitrary: ipBlock },
+  );
+  const peers = fc.array(peer, { minLength: 1, maxLength: 2 });
+  const ports = fc.uniqueArray(port, { minLength: 1, maxLength: 2 });
+  const rules = (name: 'from' | 'to'): fc.Arbitrary<object[]> => {
+    const rule = fc.record({ peers, ports }, { requiredKeys: [] });
+    return fc.array(
+      rule.map((each) => withPeers(each, name)),
+      { maxLength: 2 },
+    );
+  };
+  const policyTypes = fc.constantFrom(['Ingress'], ['Egress'], ['Ingress', 'Egress']);
+  return fc.record(
+    { podSelector, policyTypes, ingress: rules('from'), egress: rules('to') },
+    { requiredKeys: ['podSelector', 'ingress', 'egress'] },
+  );
+}
 
-const podsPeer = fc.record({ pods: fc.record({ namespaceSelector, podSelector }) });
-const clusterPeer = fc.oneof(
-  { weight: 2, arbitrary: namespaceSelector.map((namespaces) => ({ namespaces })) },
-  { weight: 3, arbitrary: podsPeer },
-);
 const nodes = fc.oneof(
   fc.constant({ nodes: {} }),
   zone.map((value) => ({ nodes: { matchLabels: { zone: value } } })),
@@ -129,7 +128,7 @@ const byNumber = fc.uniqueArray(
 // The API server takes names only beside peers that can have them.
 const byName = fc.constantFrom('http', 'dns').map((name) => [{ destinationNamedPort: name }]);
 
-function clusterRules(
+function clusterRule(
   peers: 'from' | 'to',
   peer: fc.Arbitrary<object>,
   protocols: fc.Arbitrary<object[]>,
@@ -146,42 +145,60 @@ function clusterRules(
     .map((rule) => withPeers(rule, peers));
 }
 
-const anyPort = fc.oneof({ weight: 2, arbitrary: byNumber }, { weight: 1, arbitrary: byName });
-const inside = (peers: 'from' | 'to'): fc.Arbitrary<object> => clusterRules(peers, clusterPeer, anyPort);
-const outward = clusterRules(
-  'to',
-  fc.oneof(clusterPeer, nodes, networks, fc.constant({ domainNames: ['example.org'] })),
-  byNumber,
-);
-
+const byAny = fc.oneof({ weight: 2, arbitrary: byNumber }, { weight: 1, arbitrary: byName });
 /** A ClusterNetworkPolicy's, of either tier; priorities are few, so that names decide as well. */
-export const clusterSpec: fc.Arbitrary<object> = fc.record({
-  tier: fc.constantFrom('Admin', 'Baseline'),
-  priority: fc.nat({ max: 2 }),
-  subject: fc.oneof(
-    namespaceSelector.map((namespaces) => ({ namespaces })),
-    podsPeer,
-  ),
-  ingress: fc.array(inside('from'), { maxLength: 2 }),
-  egress: fc.array(fc.oneof(inside('to'), outward), { maxLength: 2 }),
-});
+function clusterSpecOf(podSelector: fc.Arbitrary<object>, ports: fc.Arbitrary<object[]>): fc.Arbitrary<object> {
+  const pods = fc.record({ pods: fc.record({ namespaceSelector, podSelector }) });
+  const whole = namespaceSelector.map((namespaces) => ({ namespaces }));
+  const peer = fc.oneof({ weight: 2, arbitrary: whole }, { weight: 3, arbitrary: pods });
+  const outward = fc.oneof(whole, pods, nodes, networks, fc.constant({ domainNames: ['example.org'] }));
+  return fc.record({
+    tier: fc.constantFrom('Admin', 'Baseline'),
+    priority: fc.nat({ max: 2 }),
+    subject: fc.oneof(whole, pods),
+    ingress: fc.array(clusterRule('from', peer, ports), { maxLength: 2 }),
+    egress: fc.array(fc.oneof(clusterRule('to', peer, ports), clusterRule('to', outward, byNumber)), { maxLength: 2 }),
+  });
+}
 
-const from = fc.array(fc.record({ pods: someLabels }), { maxLength: 2 });
 const toPorts = fc.uniqueArray(
   fc.constantFrom({ port: 80, protocol: 'TCP' }, { port: 81, protocol: 'TCP' }, { port: 80, protocol: 'UDP' }),
 );
-const allowIncoming = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ from }) },
-  { weight: 3, arbitrary: fc.record({ from, toPorts }) },
-  { weight: 1, arbitrary: fc.record({ toPorts }) },
-);
-const demoSelector = fc.oneof(fc.constant({}), someLabels);
 
 /** A demo policy's. */
-export const demoSpec: fc.Arbitrary<object> = fc.oneof(
-  { weight: 9, arbitrary: fc.record({ podSelector: demoSelector, allowIncoming }) },
-  { weight: 1, arbitrary: fc.record({ podSelector: demoSelector }) },
-);
+function demoSpecOf(matched: fc.Arbitrary<object>): fc.Arbitrary<object> {
+  const from = fc.array(fc.record({ pods: matched }), { maxLength: 2 });
+  const allowIncoming = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ from }) },
+    { weight: 3, arbitrary: fc.record({ from, toPorts }) },
+    { weight: 1, arbitrary: fc.record({ toPorts }) },
+  );
+  const podSelector = fc.oneof(fc.constant({}), matched);
+  return fc.oneof(
+    { weight: 9, arbitrary: fc.record({ podSelector, allowIncoming }) },
+    { weight: 1, arbitrary: fc.record({ podSelector }) },
+  );
+}
+
+/** Specs of each kind of policy. */
+export type PolicySpecs = Readonly<Record<'v1' | 'demo' | 'cluster', fc.Arbitrary<object>>>;
+
+/** Of all that policies can say. */
+export const ANY_SPECS: PolicySpecs = {
+  v1: v1SpecOf(anySelector, anyPort),
+  demo: demoSpecOf(someLabels),
+  cluster: clusterSpecOf(anySelector, byAny),
+};
+
+/**
+ * Of what needs no watch on peers where segments and namespaces have bits. One watch shows pods of which other policies
+ * then profit, for a minute after it is needed last: with the others no agent ever stands on the bits alone.
+ */
+export const BITS_SPECS: PolicySpecs = {
+  v1: v1SpecOf(segmentSelector, numbered),
+  demo: demoSpecOf(someSegment),
+  cluster: clusterSpecOf(segmentSelector, byNumber),
+};
 
 /** The ports by name that a pod is made with: the same names stand for other ports elsewhere. */
 export function namedPorts(

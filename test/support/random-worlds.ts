@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { clusterSpec, demoSpec, labels, segment, team, TENANTS, type Tenant, v1Spec, zone } from './random-policies.ts';
+import { labels, type PolicySpecs, segment, team, TENANTS, type Tenant, zone } from './random-policies.ts';
 
 /** What can be said of a namespace. */
 export interface NamespaceState {
@@ -94,42 +94,44 @@ const namespaceState: fc.Arbitrary<NamespaceState> = fc.record({
   isolation: fc.constantFrom(undefined, undefined, 'alpha' as const, 'beta' as const, 'off' as const),
 });
 const node = fc.option(zone, { nil: undefined });
-const specs = { v1: v1Spec, demo: demoSpec, cluster: clusterSpec };
 const maybe = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(one, { nil: undefined, freq: 2 });
-const specOf = (n: number): fc.Arbitrary<object> => specs[POLICIES[n]?.kind ?? 'v1'];
 
-const start: fc.Arbitrary<WorldState> = fc.record({
-  namespaces: fc.record({ red: namespaceState, blue: namespaceState, green: namespaceState, grey: namespaceState }),
-  zones: fc.tuple(node, node),
-  pods: fc.tuple(...HOMES.map((_, place) => podAt(place))),
-  policies: fc.tuple(...POLICIES.map((_, n) => maybe(specOf(n)))),
-  nobodies: fc.tuple(labels, labels),
-});
+/** A spec of one of POLICIES. */
+const specOf = (specs: PolicySpecs, n: number): fc.Arbitrary<object> => specs[POLICIES[n]?.kind ?? 'v1'];
+
+function startOf(specs: PolicySpecs): fc.Arbitrary<WorldState> {
+  return fc.record({
+    namespaces: fc.record({ red: namespaceState, blue: namespaceState, green: namespaceState, grey: namespaceState }),
+    zones: fc.tuple(node, node),
+    pods: fc.tuple(...HOMES.map((_, place) => podAt(place))),
+    policies: fc.tuple(...POLICIES.map((_, n) => maybe(specOf(specs, n)))),
+    nobodies: fc.tuple(labels, labels),
+  });
+}
 
 const places = HOMES.map((_, place) => place);
-const edit: fc.Arbitrary<Edit> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ pod: fc.constantFrom(...places), labels }) },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom(...places).chain((pod) => podAt(pod).map((now) => ({ pod, now }))),
-  },
-  { weight: 1, arbitrary: fc.constantFrom(...places).map((pod) => ({ pod, now: undefined })) },
-  { weight: 2, arbitrary: fc.record({ namespace: fc.constantFrom(...TENANTS), now: namespaceState }) },
-  { weight: 1, arbitrary: fc.record({ node: fc.nat({ max: 1 }), zone: node }) },
-  {
-    weight: 4,
-    arbitrary: fc
-      .nat({ max: POLICIES.length - 1 })
-      .chain((policy) => fc.option(specOf(policy), { nil: undefined, freq: 3 }).map((now) => ({ policy, now }))),
-  },
-  { weight: 1, arbitrary: fc.record({ nobody: fc.nat({ max: 1 }), labels }) },
-);
+const placed = fc.constantFrom(...places).chain((pod) => podAt(pod).map((now) => ({ pod, now })));
+
+function editOf(specs: PolicySpecs): fc.Arbitrary<Edit> {
+  const policy = fc
+    .nat({ max: POLICIES.length - 1 })
+    .chain((n) => fc.option(specOf(specs, n), { nil: undefined, freq: 3 }).map((now) => ({ policy: n, now })));
+  return fc.oneof(
+    { weight: 4, arbitrary: fc.record({ pod: fc.constantFrom(...places), labels }) },
+    { weight: 1, arbitrary: placed },
+    { weight: 1, arbitrary: fc.constantFrom(...places).map((pod) => ({ pod, now: undefined })) },
+    { weight: 2, arbitrary: fc.record({ namespace: fc.constantFrom(...TENANTS), now: namespaceState }) },
+    { weight: 1, arbitrary: fc.record({ node: fc.nat({ max: 1 }), zone: node }) },
+    { weight: 4, arbitrary: policy },
+    { weight: 1, arbitrary: fc.record({ nobody: fc.nat({ max: 1 }), labels }) },
+  );
+}
 
 /** Worlds of every kind of policy, with a few edits each. */
-export const worlds: fc.Arbitrary<RandomWorld> = fc.record({
-  start,
-  edits: fc.array(fc.array(edit, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 2 }),
-});
+export function worldsOf(specs: PolicySpecs): fc.Arbitrary<RandomWorld> {
+  const edits = fc.array(editOf(specs), { minLength: 1, maxLength: 3 });
+  return fc.record({ start: startOf(specs), edits: fc.array(edits, { minLength: 1, maxLength: 2 }) });
+}
 
 function without<T>(list: readonly T[], at: number, now: T): readonly T[] {
   return list.map((each, n) => (n === at ? now : each));

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { clusterSpec, demoSpec, labels, TENANTS, v1Spec } from './random-policies.ts';
+import { ANY_SPECS, labels, TENANTS } from './random-policies.ts';
 
 const POLICIES = ['one', 'two'];
 /** Places for pods, in turn on the first host and on the second. */
@@ -24,9 +24,9 @@ const steps = {
     namespace,
     value: fc.constantFrom('on' as const, 'on' as const, 'off' as const),
   }),
-  policy: fc.record({ do: fc.constant('policy' as const), namespace, name: policyName, spec: demoSpec }),
-  v1: fc.record({ do: fc.constant('v1' as const), namespace, name: policyName, spec: v1Spec }),
-  cluster: fc.record({ do: fc.constant('cluster' as const), name: policyName, spec: clusterSpec }),
+  policy: fc.record({ do: fc.constant('policy' as const), namespace, name: policyName, spec: ANY_SPECS.demo }),
+  v1: fc.record({ do: fc.constant('v1' as const), namespace, name: policyName, spec: ANY_SPECS.v1 }),
+  cluster: fc.record({ do: fc.constant('cluster' as const), name: policyName, spec: ANY_SPECS.cluster }),
   deleteOther: fc.record({
     do: fc.constant('deleteOther' as const),
     name: policyName,

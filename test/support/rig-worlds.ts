@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { ALPHA_ISOLATION, BETA_ISOLATION } from '../../src/objects/namespace.ts';
 import { NAMESPACES, NODES, PODS } from '../../src/objects/resources.ts';
-import { namedPorts, TENANTS, type Tenant } from './random-policies.ts';
+import { ANY_SPECS, BITS_SPECS, namedPorts, TENANTS, type Tenant } from './random-policies.ts';
 import {
   edited,
   inSegment,
@@ -13,7 +13,7 @@ import {
   POLICIES,
   type RandomWorld,
   type WorldState,
-  worlds,
+  worldsOf,
 } from './random-worlds.ts';
 import { Rig } from './rig.ts';
 import { RigPackets } from './rig-packets.ts';
@@ -182,16 +182,22 @@ class WorldPlayer {
  */
 export async function playRandomWorlds(
   t: TestContext,
-  { runs, seed = randomInt(2 ** 30) }: { readonly runs: number; readonly seed?: number | undefined },
+  options: {
+    readonly runs: number;
+    readonly seed?: number | undefined;
+    /** Whether policies name pods by what the bits of their addresses say, which all of them have then. */
+    readonly byBits?: boolean;
+  },
 ): Promise<void> {
-  const rig = await Rig.start({ plans: PLANS });
+  const { runs, seed = randomInt(2 ** 30), byBits = false } = options;
+  const rig = await Rig.start(byBits ? {} : { plans: PLANS });
   t.after(() => rig[Symbol.asyncDispose]());
   const player = await WorldPlayer.start(rig);
   t.diagnostic(`seed ${seed}`);
   const begin = performance.now();
   let failedAt: number | undefined;
   let first: unknown;
-  const property = fc.asyncProperty(worlds, async (world) => {
+  const property = fc.asyncProperty(worldsOf(byBits ? BITS_SPECS : ANY_SPECS), async (world) => {
     // When the time is over nothing smaller is found.
     if (failedAt !== undefined && performance.now() - failedAt > SHRINK_MS) return;
     try {
