@@ -56,7 +56,7 @@ export class LibNft implements Nft {
 
   change(table: string, changes: readonly ElementChange[]): boolean {
     if (this.#closed) throw closed();
-    const encoded = encodeChanges(changes);
+    const encoded = encodeChanges(table, changes);
     if (encoded === undefined) return false;
     const texts = changes.map((change) => changeText(table, change));
     try {

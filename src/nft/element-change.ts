@@ -23,19 +23,20 @@ export interface EncodedChange {
   readonly jump: string | undefined;
 }
 
-/**
- * So many changes at most go as elements alone: a transaction is one datagram, of at most 64 KiB, and a change takes up
- * to 1,000 bytes of it, most of them for three names of up to 255 (NFT_NAME_MAXLEN).
- */
-export const MAX_ELEMENT_CHANGES = 64;
+/** What changes that go as elements alone may come to, in bytes: a transaction is one datagram, of at most 64 KiB. */
+const MAX_CHANGES_BYTES = 60 * 1024;
+/** Headers of one change, and what its names and its key are filled up with. */
+const CHANGE_BYTES = 96;
 
 /** The changes as nf_tables takes them, undefined when there is one that is not encoded here or there are too many. */
-export function encodeChanges(changes: readonly ElementChange[]): readonly EncodedChange[] | undefined {
-  if (changes.length > MAX_ELEMENT_CHANGES) return undefined;
+export function encodeChanges(table: string, changes: readonly ElementChange[]): readonly EncodedChange[] | undefined {
   const encoded: EncodedChange[] = [];
+  let bytes = 0;
   for (const change of changes) {
     const one = encodeChange(change);
     if (one === undefined) return undefined;
+    bytes += CHANGE_BYTES + table.length + one.set.length + one.key.length + (one.jump?.length ?? 0);
+    if (bytes > MAX_CHANGES_BYTES) return undefined;
     encoded.push(one);
   }
   return encoded;

@@ -35,7 +35,7 @@ export class FakeNft implements Nft {
   }
 
   change(table: string, changes: readonly ElementChange[]): boolean {
-    if (encodeChanges(changes) === undefined) return false;
+    if (encodeChanges(table, changes) === undefined) return false;
     if (changes.length === 0) return true;
     const commands = changes.map(({ set, type, op, key, value }): Command => {
       const verb = op === 'add' ? 'add element' : 'delete element';

@@ -7,7 +7,7 @@ import { NETLINK_NETFILTER, NetlinkSocket } from '../../src/kernel/netlink.ts';
 import type { NetlinkRequest } from '../../src/kernel/netlink-codec.ts';
 import { deltaText, elementDelta } from '../../src/nft/delta.ts';
 import type { ElementChange } from '../../src/nft/element-change.ts';
-import { MAX_ELEMENT_CHANGES } from '../../src/nft/element-change.ts';
+import { encodeChanges } from '../../src/nft/element-change.ts';
 import { FakeNft } from '../../src/nft/fake-nft.ts';
 import type { Nft } from '../../src/nft/nft.ts';
 import { NftError } from '../../src/nft/nft.ts';
@@ -15,6 +15,8 @@ import type { NftSet, Ruleset } from '../../src/nft/ruleset.ts';
 import { replaceText } from '../../src/nft/text.ts';
 import { TestNetns } from '../support/netns.ts';
 
+/** So many changes are one transaction. */
+const AT_ONCE = 64;
 const address4 = fc.nat({ max: 40 }).map((last) => `10.1.17.${last}`);
 const address6 = fc.nat({ max: 40 }).map((last) => `fd00:10::1:0:0:${(last + 1).toString(16)}`);
 const ifname = fc.nat({ max: 20 }).map((n) => `"roma${n.toString(16).padStart(11, '0')}"`);
@@ -97,8 +99,8 @@ test('R12: LibNft.change leaves the kernel as the text of the same delta does', 
   for (const after of states) {
     const changes = elementDelta(before, after) ?? assert.fail('more than elements differ');
     // As much as one transaction takes, then the rest.
-    for (let at = 0; at < changes.length; at += MAX_ELEMENT_CHANGES) {
-      assert.equal(changed.change('romana', changes.slice(at, at + MAX_ELEMENT_CHANGES)), true);
+    for (let at = 0; at < changes.length; at += AT_ONCE) {
+      assert.equal(changed.change('romana', changes.slice(at, at + AT_ONCE)), true);
       went += 1;
     }
     told.run(deltaText(before, after));
@@ -192,25 +194,25 @@ test('FakeNft.change refuses what LibNft.change refuses', () => {
   contract(new FakeNft(), () => undefined);
 });
 
-test('LibNft.change takes as many changes of the longest names as encodeChanges lets through', async () => {
+test('LibNft.change takes as many changes as encodeChanges lets through, of the longest names and of short ones', async () => {
   await using ns = TestNetns.create('longest');
   using nft = new LibNft({ netns: ns.path });
-  const name = 'n'.repeat(200);
-  nft.run(`add table inet ${name}
+  const type = 'ipv6_addr . inet_proto . inet_service : verdict';
+  for (const name of ['n'.repeat(200), 'n']) {
+    nft.run(`add table inet ${name}
 add chain inet ${name} ${name}
-add map inet ${name} ${name} { type ipv6_addr . inet_proto . inet_service : verdict; }`);
-  const changes = Array.from({ length: MAX_ELEMENT_CHANGES }, (_, index): ElementChange => {
-    const key = `fd00::${(index + 1).toString(16)} . tcp . 80`;
-    return {
-      set: name,
-      type: 'ipv6_addr . inet_proto . inet_service : verdict',
-      op: 'add',
-      key,
-      value: `jump ${name}`,
-    };
-  });
-  assert.equal(nft.change(name, changes), true);
-  assert.equal(nft.list(name).split(' : jump ').length - 1, MAX_ELEMENT_CHANGES);
+add map inet ${name} ${name} { type ${type}; }`);
+    const changes: ElementChange[] = [];
+    do {
+      const key = `fd00::${(changes.length + 1).toString(16)} . tcp . 80`;
+      changes.push({ set: name, type, op: 'add', key, value: `jump ${name}` });
+    } while (encodeChanges(name, changes) !== undefined);
+    assert.equal(nft.change(name, changes), false);
+    changes.pop();
+    assert.equal(nft.change(name, changes), true);
+    assert.equal(nft.list(name).split(' : jump ').length - 1, changes.length);
+    assert.ok(changes.length > (name === 'n' ? 400 : 64));
+  }
 });
 
 test('LibNft.change works on after an error, and with text in between', async () => {
