@@ -25,6 +25,8 @@ const NAMESPACE = 'bench';
 /** Segments that the policies name, beside the one that is let in. */
 const OTHERS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'] as const;
 const AT_ONCE = 50;
+/** A table with thousands of policies takes some megabytes. */
+const MAX_TEXT = 64 * 2 ** 20;
 /** What any stateful network has at the least; conntrack looks at each packet, and NAT at each connection. */
 export const PEER = `table inet peer {
   chain forward { type filter hook forward priority filter; ct state established,related accept; }
@@ -104,5 +106,5 @@ export function forgetSoon(ns: TestNetns): void {
 
 /** Runs nft(8) in a namespace. @returns what it printed */
 export function nft(ns: TestNetns, args: readonly string[], input = ''): string {
-  return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], { encoding: 'utf8', input });
+  return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], { encoding: 'utf8', input, maxBuffer: MAX_TEXT });
 }

@@ -113,8 +113,10 @@ export class FakeKubeClient implements KubeClient {
     try {
       for (;;) {
         signal?.throwIfAborted();
-        for (const change of this.store.changesAfter(resource, version)) {
-          version = change.version;
+        const reached = this.store.version;
+        const changes = this.store.changesAfter(resource, version);
+        version = reached;
+        for (const change of changes) {
           const e = eventOf(change, selected);
           if (e !== undefined) yield e;
         }

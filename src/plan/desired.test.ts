@@ -192,7 +192,7 @@ test('plan names pods of a pooled namespace by address, from a watch on that nam
 
 chain in-6ff84a6a {
 	comment "tenant-a/pol1"
-	ip saddr @peers-5c61f224-4 meta l4proto . th dport { tcp . 80 } return
+	ip saddr @peers-5c61f224-4 meta l4proto tcp th dport 80 return
 	goto denied-ingress
 }
 `,

@@ -122,10 +122,16 @@ class ChainWriter {
     for (const { key, addresses, ports } of this.#matches.shared) {
       const name = `${builder.name('peers', key)}-${family}`;
       builder.shared(name, WORDS[family].type, () => addresses.get(family) ?? [], { comment: key });
-      this.#allow(
-        portConditions(ports).map((port) => `${this.#peer(family)} @${name}${port === '' ? '' : ` ${port}`}`),
-      );
+      const conditions = portConditions(ports, (elements) => this.#ports(elements));
+      this.#allow(conditions.map((port) => `${this.#peer(family)} @${name}${port === '' ? '' : ` ${port}`}`));
     }
+  }
+
+  /** One set for all rules that open the same ports: sets of their own would make each change of the table dearer. */
+  #ports(elements: readonly string[]): string {
+    const { builder } = this.#context;
+    const name = builder.name('ports', elements.join(', '));
+    return `@${builder.shared(name, 'inet_proto . inet_service', () => elements)}`;
   }
 
   #allowNamed(family: Family): void {

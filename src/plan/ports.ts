@@ -75,18 +75,34 @@ export function portsKey(ports: PortSet): string {
 
 /**
  * Conditions of nft(8), one of which is true of a packet exactly if its port is among `ports`: '' for any port, none
- * for no port. For lists of a few; they take no set of intervals.
+ * for no port. They take no set of intervals: ranges of a few ports are named port by port.
+ *
+ * @param listed the words for a set of these elements; one in the rule itself without.
  */
-export function portConditions(ports: PortSet): readonly string[] {
+export function portConditions(
+  ports: PortSet,
+  listed: (elements: readonly string[]) => string = (elements) => `{ ${elements.join(', ')} }`,
+): readonly string[] {
   if (ports === 'any') return [''];
   const whole = ports.filter(isWhole).map(({ protocol }) => protocol.toLowerCase());
-  const single = ports.filter(({ from, to }) => from === to);
-  const ranges = ports.filter((range) => range.from !== range.to && !isWhole(range));
+  const few = ports.filter((range) => range.to - range.from < NAMED_PORTS);
+  const many = ports.filter((range) => !few.includes(range) && !isWhole(range));
   return [
     ...(whole.length === 0 ? [] : [`meta l4proto { ${whole.join(', ')} }`]),
-    ...(single.length === 0 ? [] : [`meta l4proto . th dport { ${portsKey(single)} }`]),
-    ...ranges.map(({ protocol, from, to }) => `meta l4proto ${protocol.toLowerCase()} th dport ${from}-${to}`),
+    ...(few.length === 0 ? [] : [fewPorts(few.flatMap(portBlocks), listed)]),
+    ...many.map(({ protocol, from, to }) => `meta l4proto ${protocol.toLowerCase()} th dport ${from}-${to}`),
   ];
+}
+
+/** Ranges of at most so many ports are looked up together with single ports in a rule. */
+const NAMED_PORTS = 16;
+
+function fewPorts(ports: readonly PortBlock[], listed: (elements: readonly string[]) => string): string {
+  const [first] = ports;
+  if (first !== undefined && ports.length === 1) {
+    return `meta l4proto ${first.protocol.toLowerCase()} th dport ${first.base}`;
+  }
+  return `meta l4proto . th dport ${listed(ports.map(({ protocol, base }) => `${protocol.toLowerCase()} . ${base}`))}`;
 }
 
 /** The names among `matches` with their protocols. */

@@ -58,7 +58,7 @@ test('plan asks the rules of the Admin tier in their order, then the policies in
   const bits = `${hosts} ip saddr != @exceptions4`;
   assert.deepEqual(chainsOf(desired), {
     'in-admin': [
-      `${bits} ip saddr & 255.0.255.0 == @peers-segments-4 meta l4proto . th dport { tcp . 80 } return comment "ClusterNetworkPolicy admin spec.ingress[0] web"`,
+      `${bits} ip saddr & 255.0.255.0 == @peers-segments-4 meta l4proto tcp th dport 80 return comment "ClusterNetworkPolicy admin spec.ingress[0] web"`,
       `${bits} ip saddr & 255.0.240.0 == @peers-tenants-4 goto denied-ingress comment "ClusterNetworkPolicy admin spec.ingress[1]"`,
       `${hosts} ip saddr & 255.0.240.0 != @tenants4 ip saddr != @singles4 goto denied-ingress comment "ClusterNetworkPolicy admin spec.ingress[1]"`,
       'goto in',
