@@ -55,6 +55,7 @@ export class Planner {
   #tenancy: { readonly tenants: readonly Tenant[]; readonly tenancy: Tenancy } | undefined;
   #world: PeerWorld | undefined;
   #subjects: Subjects | undefined;
+  #watches: { readonly asked: readonly PeerWatch[]; readonly merged: readonly PeerWatch[] } | undefined;
 
   plan(snapshot: Snapshot): Desired {
     const { tenancy, known } = this.#know(snapshot);
@@ -71,7 +72,7 @@ export class Planner {
     return {
       routes: routes.routes,
       ruleset: builder.ruleset(),
-      peerWatches: mergeWatches(builder.watches, MAX_PEER_WATCHES),
+      peerWatches: this.#merge([...builder.watches]),
       exceptions: ownExceptions(snapshot, tenancy, known),
       warnings: [...warnings, ...routes.warnings, ...poolWarnings(snapshot, tenancy)],
       unenforced,
@@ -90,6 +91,13 @@ export class Planner {
     }
     const { tenancy } = this.#tenancy;
     return { tenancy, known: this.#index.of(snapshot, tenancy) };
+  }
+
+  #merge(asked: readonly PeerWatch[]): readonly PeerWatch[] {
+    if (this.#watches === undefined || !sameItems(this.#watches.asked, asked)) {
+      this.#watches = { asked, merged: mergeWatches(asked, MAX_PEER_WATCHES) };
+    }
+    return this.#watches.merged;
   }
 
   #worldOf({ network, namespaces }: Snapshot, tenancy: Tenancy, known: KnownPods): PeerWorld {

@@ -60,6 +60,8 @@ interface Remembered {
   readonly key: string;
   readonly world: PeerWorld;
   readonly namespaces: readonly string[];
+  /** By namespace, all that are known there: while these are the same, so are the candidates. */
+  readonly everybody: readonly (readonly KnownAddress[])[];
   /** By namespace. */
   readonly candidates: readonly (readonly KnownAddress[])[];
   readonly compiled: CompiledPeers;
@@ -124,11 +126,19 @@ export class PeerCompiler {
     return now;
   }
 
-  #holds({ world, namespaces, candidates }: Remembered, selection: PodSelection): boolean {
+  #holds({ world, namespaces, everybody, candidates }: Remembered, selection: PodSelection): boolean {
     return (
       world === this.#world &&
-      namespaces.every((namespace, index) => this.#candidates(namespace, selection.pods) === candidates[index])
+      namespaces.every(
+        (namespace, index) =>
+          this.#everybody(namespace) === everybody[index] ||
+          this.#candidates(namespace, selection.pods) === candidates[index],
+      )
     );
+  }
+
+  #everybody(namespace: string): readonly KnownAddress[] {
+    return this.#known.byNamespace.get(namespace) ?? NOBODY;
   }
 
   /** All addresses of the Nodes with these labels. */
@@ -205,6 +215,7 @@ export class PeerCompiler {
     const watches: PeerWatch[] = [];
     if (!byMask) watches.push(...watchesOf(selection, selection.pods));
     const candidates = namespaces.map((namespace) => this.#candidates(namespace, selection.pods));
+    const everybody = namespaces.map((namespace) => this.#everybody(namespace));
     const label = this.#snapshot.network.segmentLabel;
     const pods = candidates.flatMap((list) => list.filter(({ pod }) => podMatches(pod, selection.pods, label)));
     const byFamily = new Map<Family, FamilyPeers>();
@@ -217,7 +228,7 @@ export class PeerCompiler {
       byFamily.set(plan.family, { ...masks, exact });
     }
     const compiled = { byFamily, shared: watches.length > 0 ? key : undefined, watches };
-    return { key, world: this.#world, namespaces, candidates, compiled };
+    return { key, world: this.#world, namespaces, everybody, candidates, compiled };
   }
 
   /** All that may have to be named one by one; the same list as before if they are the same. */
