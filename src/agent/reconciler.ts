@@ -12,7 +12,7 @@ import type { Snapshot } from '../plan/snapshot.ts';
 import { type Policy, policyName } from '../policy/model.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { RefusedPolicies } from './refused-policies.ts';
-import { mayTurnVerdicts } from './verdict-change.ts';
+import { type Turned, turnedVerdicts } from './verdict-change.ts';
 
 /** What a reconciler stands on. */
 export interface ReconcilerOptions {
@@ -22,13 +22,14 @@ export interface ReconcilerOptions {
   /** Brings the routes to what is desired; returns what was refused. */
   readonly routes: (routes: Desired['routes']) => readonly unknown[];
   /**
-   * Called when verdicts of open connections may have turned, with the rules in force already. `patient`: connections
-   * with pods of which more is about to be known may be left; whether any were, which are to be looked at again.
+   * Called when verdicts of open connections of `turned` may have turned, with the rules in force already. `patient`:
+   * connections with pods of which more is about to be known may be left; whether any were, which are to be looked at again.
    */
   readonly revoke: (at: {
     readonly snapshot: Snapshot;
     readonly desired: Desired;
     readonly identities: IdentityIndex;
+    readonly turned: Turned;
     readonly patient: boolean;
   }) => boolean;
   /** Called when our table, which others had changed, is as it should be again. */
@@ -68,8 +69,8 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #runner: CoalescingRunner;
   #waiters: Waiter[] = [];
-  /** Whether connections are still to be looked through for a change that is in force. */
-  #revocationDue = false;
+  /** Whose connections are still to be looked through for a change that is in force. */
+  #due: Turned = new Set();
   #inForce: { readonly ruleset: Ruleset; readonly snapshot: Snapshot } | undefined;
   /** Who has changed our table behind our back, until it is put back; '' is anybody. */
   #changedBy: string | undefined;
@@ -174,7 +175,7 @@ export class Reconciler {
     this.#replace(this.#inForce.ruleset);
     if (by === '') this.#putForLossAt = this.#options.clock.now();
     // What was let in meanwhile is not to stay.
-    this.#revocationDue = true;
+    this.#due = 'all';
     if (by === '') return;
     this.#options.metrics.repairs.inc({ what: 'table' });
     this.#options.onRepaired(by);
@@ -231,21 +232,25 @@ export class Reconciler {
     this.#enforce(desired.ruleset);
     this.#inForce = { ruleset: desired.ruleset, snapshot };
     // At the start too: what changed while no agent ran may have turned verdicts.
-    if (before === undefined || this.#turned(before, desired.ruleset, snapshot)) this.#revocationDue = true;
-    if (this.#revocationDue) this.#revoke(snapshot, desired);
+    const turned = before === undefined ? 'all' : this.#turned(before, desired.ruleset, snapshot);
+    this.#due = this.#due === 'all' || turned === 'all' ? 'all' : this.#due.union(turned);
+    if (this.#due === 'all' || this.#due.size > 0) this.#revoke(snapshot, desired, this.#due);
     onApplied(snapshot, desired);
     return errors;
   }
 
-  #revoke(snapshot: Snapshot, desired: Desired): void {
+  #revoke(snapshot: Snapshot, desired: Desired, turned: Turned): void {
     const { clock, revoke } = this.#options;
     this.#cancelLook();
     this.#undecidedSince ??= clock.now();
     const leftMs = this.#undecidedSince + PATIENCE_MS - clock.now();
     const identities = this.#planner.identities(snapshot);
-    this.#revocationDue = revoke({ snapshot, desired, identities, patient: leftMs > 0 });
-    if (this.#revocationDue) this.#cancelLook = clock.after(Math.max(leftMs, 0), () => this.#runner.markDirty());
-    else this.#undecidedSince = undefined;
+    const left = revoke({ snapshot, desired, identities, turned, patient: leftMs > 0 });
+    if (left) this.#cancelLook = clock.after(Math.max(leftMs, 0), () => this.#runner.markDirty());
+    else {
+      this.#undecidedSince = undefined;
+      this.#due = new Set();
+    }
   }
 
   #enforce(ruleset: Ruleset): void {
@@ -289,11 +294,11 @@ export class Reconciler {
     return 'delta';
   }
 
-  #turned(before: { ruleset: Ruleset; snapshot: Snapshot }, ruleset: Ruleset, snapshot: Snapshot): boolean {
+  #turned(before: { ruleset: Ruleset; snapshot: Snapshot }, ruleset: Ruleset, snapshot: Snapshot): Turned {
     // Hardly ever asked for: pods that come and go differ, the others do not.
     const held = lazily(() => new Set(before.snapshot.leases.flatMap(({ addresses }) => addresses) as string[]));
     const holds = lazily(() => new Set(snapshot.leases.flatMap(({ addresses }) => addresses) as string[]));
-    return mayTurnVerdicts(before.ruleset, ruleset, (address) => held().has(address) && holds().has(address));
+    return turnedVerdicts(before.ruleset, ruleset, (address) => held().has(address) && holds().has(address));
   }
 }
 

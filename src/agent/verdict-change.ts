@@ -1,35 +1,74 @@
-import type { NftSet, Ruleset } from '../nft/ruleset.ts';
+import type { NftChain, NftSet, Ruleset } from '../nft/ruleset.ts';
+import { references } from '../nft/ruleset.ts';
 
 /** Sets that only say which addresses and interfaces are ours: they come and go with pods and turn no verdict of others. */
 const MEMBERSHIP = /^(endpoints4|endpoints6|self|(accepted|denied)-(egress|ingress))$/;
 /** Maps from the address of a local pod to its chain. */
 const DISPATCH = /^(ingress|egress|host)[46]$/;
 
+/** The local pods' addresses whose connections may have another verdict now; or it may be anybody. */
+export type Turned = 'all' | ReadonlySet<string>;
+
 /**
- * Whether the step from one ruleset to the next may turn the verdict of a connection that is open now. A pod that
- * comes or goes turns none: its address had its conntrack entries deleted before.
+ * Whose connections that are open now may have another verdict after the step from one ruleset to the next: the verdict
+ * on a connection is that of the chains of its local ends. A pod that comes or goes turns none: its address had its
+ * conntrack entries deleted before.
  *
  * @param stayed whether an address belonged to the same local pod before and after.
  */
-export function mayTurnVerdicts(before: Ruleset, after: Ruleset, stayed: (address: string) => boolean): boolean {
+export function turnedVerdicts(before: Ruleset, after: Ruleset, stayed: (address: string) => boolean): Turned {
+  for (const [name, chain] of before.chains) if (chain.hook !== undefined && !after.chains.has(name)) return 'all';
+  const found = new Set<string>();
+  const sets: string[] = [];
   for (const [name, set] of after.sets) {
     const old = before.sets.get(name);
     // A set that is new matters only by the rule that looks into it, which is compared below.
     if (old === undefined || old === set || MEMBERSHIP.test(name)) continue;
-    if (elementsDiffer(old, set, DISPATCH.test(name) ? stayed : () => true)) return true;
+    if (DISPATCH.test(name)) {
+      for (const key of differing(old, set)) if (stayed(key)) found.add(key);
+    } else if (!differing(old, set).next().done) sets.push(`@${name}`);
   }
+  const chains = new Set<string>();
   for (const [name, chain] of after.chains) {
     const old = before.chains.get(name);
-    // A chain that is new matters only by the map that leads to it, which is looked at above; one on a hook by itself.
     if (old === chain) continue;
-    if (old === undefined ? chain.hook !== undefined : old.rules.join('\n') !== chain.rules.join('\n')) return true;
+    if (old === undefined) {
+      // A chain that is new matters only by the map that leads to it, which is looked at above; one on a hook by itself.
+      if (chain.hook !== undefined) return 'all';
+    } else if (old.rules.join('\n') !== chain.rules.join('\n')) chains.add(name);
   }
-  for (const [name, chain] of before.chains) if (chain.hook !== undefined && !after.chains.has(name)) return true;
-  return false;
+  if (sets.length > 0) {
+    for (const [name, { rules }] of after.chains) {
+      if (rules.some((rule) => sets.some((set) => rule.includes(set)))) chains.add(name);
+    }
+  }
+  return chains.size === 0 ? found : addBehind(after, chains, found);
 }
 
-function elementsDiffer(before: NftSet, after: NftSet, counts: (key: string) => boolean): boolean {
-  for (const [key, value] of after.elements) if (before.elements.get(key) !== value && counts(key)) return true;
-  for (const key of before.elements.keys()) if (!after.elements.has(key) && counts(key)) return true;
-  return false;
+/** Adds the pods whose way leads through `chains`. */
+function addBehind({ sets, chains: all }: Ruleset, chains: Set<string>, found: Set<string>): Turned {
+  for (let size = 0; size !== chains.size;) {
+    size = chains.size;
+    for (const [name, chain] of all) if (!chains.has(name) && leadsTo(chain, chains)) chains.add(name);
+  }
+  for (const name of chains) if (all.get(name)?.hook !== undefined) return 'all';
+  for (const [name, { elements }] of sets) {
+    if (!DISPATCH.test(name)) continue;
+    for (const [address, verdict] of elements) {
+      if (references(verdict).chains.some((chain) => chains.has(chain))) found.add(address);
+    }
+  }
+  return found;
+}
+
+function leadsTo({ rules }: NftChain, chains: ReadonlySet<string>): boolean {
+  return rules.some(
+    (rule) => /\b(?:goto|jump) /.test(rule) && references(rule).chains.some((name) => chains.has(name)),
+  );
+}
+
+/** The keys that are in one of two sets alone, or stand for something else. */
+function* differing(before: NftSet, after: NftSet): Generator<string, undefined> {
+  for (const [key, value] of after.elements) if (before.elements.get(key) !== value) yield key;
+  for (const key of before.elements.keys()) if (!after.elements.has(key)) yield key;
 }
