@@ -113,7 +113,7 @@ export class AgentMetrics {
   });
   readonly deniedTold = new Counter({
     name: 'romana_agent_denied_packets_told_total',
-    help: 'Denied packets of which the kernel told the agent, within its limits: 2 a second for each pod and direction, 20 for all.',
+    help: 'Denied packets of which the kernel told the agent, within its limits: 2 a second for each pod and direction, 20 for all pods in each direction.',
     labelNames: ['direction'],
     registers: [this.registry],
   });
