@@ -34,7 +34,6 @@ kubernetes_files() { # [PART]
     echo "$file"
   done
 }
-concurrency=2
 if [ "$(id -u)" = 0 ]; then as_root=env; else as_root="sudo env"; fi
 case ${1-} in
   '') set -- 'src/**/*.test.ts' 'launcher/*.test.ts' 'scripts/kubernetes/*.test.ts' 'bench/*.test.ts' 'test/*.test.ts' 'test/support/*.test.ts' 'test/fuzz/*.test.ts' 'test/policy-cases/*.test.ts' 'test/packets/*.test.ts' 'test/local/*.test.ts' ;;
@@ -42,6 +41,6 @@ case ${1-} in
   kubectl) set -- 'test/kubectl/*.test.ts' ;;
   image) set -- 'test/image/*.test.ts' ;;
   plugins) set -- 'test/plugins/*.test.ts' ;;
-  kubernetes) set -- $(kubernetes_files "${KUBERNETES_PART-}") && concurrency=1 ;;
+  kubernetes) set -- $(kubernetes_files "${KUBERNETES_PART-}") ;;
 esac
-exec $as_root PATH="$PWD/node_modules/.bin:$PATH" ROMANA_KUBERNETES_PROGRAMS="$programs" LONG_STEPS="${LONG_STEPS-}" LONG_SEED="${LONG_SEED-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=$concurrency "$@"
+exec $as_root PATH="$PWD/node_modules/.bin:$PATH" ROMANA_KUBERNETES_PROGRAMS="$programs" LONG_STEPS="${LONG_STEPS-}" LONG_SEED="${LONG_SEED-}" node --disable-warning=ExperimentalWarning --test --test-concurrency=2 "$@"

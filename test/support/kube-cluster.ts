@@ -76,7 +76,7 @@ export interface KubeClusterOptions {
 }
 
 /** How long clusters of others may be in the way, in milliseconds. */
-const ROOM_MS = 600_000;
+const ROOM_MS = 1_800_000;
 
 let made = 0;
 
