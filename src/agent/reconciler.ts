@@ -295,10 +295,13 @@ export class Reconciler {
   }
 
   #turned(before: { ruleset: Ruleset; snapshot: Snapshot }, ruleset: Ruleset, snapshot: Snapshot): Turned {
-    // Hardly ever asked for: pods that come and go differ, the others do not.
-    const held = lazily(() => new Set(before.snapshot.leases.flatMap(({ addresses }) => addresses) as string[]));
-    const holds = lazily(() => new Set(snapshot.leases.flatMap(({ addresses }) => addresses) as string[]));
-    return turnedVerdicts(before.ruleset, ruleset, (address) => held().has(address) && holds().has(address));
+    const addresses = ({ leases }: Snapshot): string[] => leases.flatMap((lease) => lease.addresses);
+    // Asked for only where something differs.
+    const tenure = lazily(() => {
+      const [held, holds] = [new Set(addresses(before.snapshot)), new Set(addresses(snapshot))];
+      return { stayed: held.intersection(holds), turnedOver: held.symmetricDifference(holds) };
+    });
+    return turnedVerdicts(before.ruleset, ruleset, tenure);
   }
 }
 

@@ -28,9 +28,10 @@ function leased({ leases }: Snapshot): readonly Address[] {
 }
 
 function step(before: Snapshot, after: Snapshot): { readonly stayed: readonly Address[]; readonly turned: Turned } {
-  const stayed = leased(after).filter((address) => leased(before).includes(address));
-  const is = (address: string): boolean => (stayed as readonly string[]).includes(address);
-  return { stayed, turned: turnedVerdicts(plan(before).ruleset, plan(after).ruleset, is) };
+  const [held, holds] = [new Set(leased(before)), new Set(leased(after))];
+  const [stayed, turnedOver] = [held.intersection(holds), held.symmetricDifference(holds)];
+  const turned = turnedVerdicts(plan(before).ruleset, plan(after).ruleset, () => ({ stayed, turnedOver }));
+  return { stayed: [...stayed], turned };
 }
 
 void test('turnedVerdicts names a local end of every connection whose verdict has turned, in random worlds', () => {
@@ -79,6 +80,23 @@ void test('turnedVerdicts names only pods of whose policies something differs', 
   const [, frontend] = before.leases;
   assert.deepEqual(step(before, after).turned, new Set(frontend?.addresses));
   assert.deepEqual(step(before, before).turned, new Set());
+});
+
+void test('turnedVerdicts: a pod that comes or goes turns nobody, though it is a peer of others; one elsewhere does', () => {
+  const labels = { segment: 'frontend', app: 'client' };
+  const client = (host: number): Parameters<typeof snapshotOf>[0]['pods'] => [
+    { namespace: 'tenant-a', name: 'backend', labels: { segment: 'backend' }, host: 1, endpoint: 3 },
+    { namespace: 'tenant-a', name: 'client', labels, host, endpoint: 4 },
+  ];
+  const ingress = { from: [{ pods: { app: 'client' } }] };
+  const policies = [pol1('tenant-a', { podSelector: { segment: 'backend' }, allowIncoming: ingress })];
+  const alone = snapshotOf({ pods: client(1)?.slice(0, 1) ?? [], policies });
+  const [here, there] = [1, 2].map((host) => snapshotOf({ pods: client(host) ?? [], policies }));
+  assert.ok(here !== undefined && there !== undefined);
+  assert.notDeepEqual(plan(alone).ruleset, plan(here).ruleset);
+  assert.deepEqual(step(alone, here).turned, new Set());
+  assert.deepEqual(step(here, alone).turned, new Set());
+  assert.deepEqual(step(alone, there).turned, new Set(alone.leases[0]?.addresses));
 });
 
 const BACKEND = { namespace: 'tenant-a', name: 'backend', labels: { segment: 'backend' }, host: 1, endpoint: 3 };

@@ -9,14 +9,20 @@ const DISPATCH = /^(ingress|egress|host)[46]$/;
 /** The local pods' addresses whose connections may have another verdict now; or it may be anybody. */
 export type Turned = 'all' | ReadonlySet<string>;
 
+/** Local pods' addresses before and after a step: those of pods that stayed, and those of pods that came or went. */
+export interface Tenure {
+  readonly stayed: ReadonlySet<string>;
+  readonly turnedOver: ReadonlySet<string>;
+}
+
 /**
  * Whose connections that are open now may have another verdict after the step from one ruleset to the next: the verdict
- * on a connection is that of the chains of its local ends. A pod that comes or goes turns none: its address had its
- * conntrack entries deleted before.
+ * on a connection is that of the chains of its local ends. A local pod that comes or goes turns none, neither its own nor
+ * as a peer of others: the conntrack entries of its address are deleted when it goes.
  *
- * @param stayed whether an address belonged to the same local pod before and after.
+ * @param tenure asked only where something differs.
  */
-export function turnedVerdicts(before: Ruleset, after: Ruleset, stayed: (address: string) => boolean): Turned {
+export function turnedVerdicts(before: Ruleset, after: Ruleset, tenure: () => Tenure): Turned {
   for (const [name, chain] of before.chains) if (chain.hook !== undefined && !after.chains.has(name)) return 'all';
   const found = new Set<string>();
   const sets: string[] = [];
@@ -25,8 +31,8 @@ export function turnedVerdicts(before: Ruleset, after: Ruleset, stayed: (address
     // A set that is new matters only by the rule that looks into it, which is compared below.
     if (old === undefined || old === set || MEMBERSHIP.test(name)) continue;
     if (DISPATCH.test(name)) {
-      for (const key of differing(old, set)) if (stayed(key)) found.add(key);
-    } else if (!differing(old, set).next().done) sets.push(`@${name}`);
+      for (const key of differing(old, set)) if (tenure().stayed.has(key)) found.add(key);
+    } else if (turns(differing(old, set), tenure)) sets.push(`@${name}`);
   }
   const chains = new Set<string>();
   for (const [name, chain] of after.chains) {
@@ -43,6 +49,12 @@ export function turnedVerdicts(before: Ruleset, after: Ruleset, stayed: (address
     }
   }
   return chains.size === 0 ? found : addBehind(after, chains, found);
+}
+
+/** Whether keys of sets that rules look into, addresses perhaps followed by more, are of others than pods that came or went. */
+function turns(keys: Iterable<string>, tenure: () => Tenure): boolean {
+  for (const key of keys) if (!tenure().turnedOver.has(key.split(' ', 1)[0] ?? '')) return true;
+  return false;
 }
 
 /** Adds the pods whose way leads through `chains`. */
