@@ -22,9 +22,9 @@ sh scripts/setup.sh
 # The part that runs a file which takes long, so that all take about as long; what is not named here is in each part.
 part_of() { # FILE
   case $(basename "$1" .test.ts) in
-    upstream-others | upstream-policies | single-stack) echo 0 ;;
+    upstream-others | upstream-policies) echo 0 ;;
     upstream-cluster-policies | faults | traffic-none) echo 1 ;;
-    away | nodes | check | walk-through | install | up-down | traffic-nftables) echo 2 ;;
+    away | nodes | check | walk-through | install | up-down | traffic-nftables | single-stack | upstream-conformance) echo 2 ;;
   esac
 }
 kubernetes_files() { # [PART]
