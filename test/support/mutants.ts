@@ -118,8 +118,8 @@ function apply(document: unknown, { at, kind, key: name, value: given }: Edit): 
   return document;
 }
 
-/** As JSON.parse does it: `__proto__` is a key like any other. Lists only get elements. */
+/** As JSON.parse does it: `__proto__` is a key like any other. Lists only get elements, and have no holes. */
 function set(holder: Record<string, unknown>, name: string, value: unknown): void {
-  if (Array.isArray(holder) && !/^\d+$/.test(name)) holder.push(value);
+  if (Array.isArray(holder) && (name === 'length' || !Object.hasOwn(holder, name))) holder.push(value);
   else Object.defineProperty(holder, name, { value, writable: true, enumerable: true, configurable: true });
 }
