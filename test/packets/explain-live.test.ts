@@ -100,7 +100,7 @@ void describe('romana policy explain --live', () => {
       [
         '  egress of a/web: denied by ClusterNetworkPolicy no-metrics spec.egress[0].to[0] in the Admin tier',
         `    host host1, ${web.address(4)} to ${db.address(4)}: denied by rule 1 of chain eg-CHAIN (handle N, of ClusterNetworkPolicy no-metrics spec.egress[0] metrics)`,
-        '      ip daddr & 255.255.0.0 == @hosts4 ip daddr != @exceptions4 ip daddr & 255.0.240.0 == @peers-N-tenants-4 meta l4proto . th dport { tcp . 9100 } goto denied-egress comment "ClusterNetworkPolicy no-metrics spec.egress[0] metrics"',
+        '      ip daddr & 255.255.0.0 == @hosts4 ip daddr != @exceptions4 ip daddr & 255.0.240.0 == @peers-N-tenants-4 tcp dport 9100 goto denied-egress comment "ClusterNetworkPolicy no-metrics spec.egress[0] metrics"',
       ].join('\n'),
     );
     assert.match(text, /\nthe kernel agrees\n/);
