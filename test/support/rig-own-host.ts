@@ -9,7 +9,8 @@ let groups = 0;
 
 /**
  * What comes of new connections of a pod to a host, the same in both families; nothing is waited out: the host asks the
- * pod twice after that, and the pod's answers go the way of the attempt. It must be allowed to ask.
+ * pod three times after that, and the pod's answers go the way of the attempt: the second one after the attempt, and the
+ * third question comes after what the host says to it. It must be allowed to ask.
  */
 export async function reachHost(
   pod: RigPod,
@@ -22,7 +23,7 @@ export async function reachHost(
   const outcomes = Promise.all(
     host.addresses.map((address) => pod.probe[protocol](address, port, { timeoutMs: FOREVER_MS, group })),
   );
-  for (const round of ['first', 'second']) {
+  for (const round of ['first', 'second', 'third']) {
     const asked = pod.addresses.map((address) => host.probe.udp(address, CONTROL_PORT, { timeoutMs: 5_000 }));
     assert.deepEqual(await Promise.all(asked), ['open', 'open'], `the ${round} question of ${host.name}`);
   }
