@@ -106,5 +106,9 @@ export function forgetSoon(ns: TestNetns): void {
 
 /** Runs nft(8) in a namespace. @returns what it printed */
 export function nft(ns: TestNetns, args: readonly string[], input = ''): string {
-  return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], { encoding: 'utf8', input, maxBuffer: MAX_TEXT });
+  return execFileSync('ip', ['netns', 'exec', ns.name, 'nft', ...args], {
+    encoding: 'utf8',
+    input,
+    maxBuffer: MAX_TEXT,
+  });
 }

@@ -295,14 +295,18 @@ export class Reconciler {
   }
 
   #turned(before: { ruleset: Ruleset; snapshot: Snapshot }, ruleset: Ruleset, snapshot: Snapshot): Turned {
-    const addresses = ({ leases }: Snapshot): string[] => leases.flatMap((lease) => lease.addresses);
     // Asked for only where something differs.
     const tenure = lazily(() => {
-      const [held, holds] = [new Set(addresses(before.snapshot)), new Set(addresses(snapshot))];
+      const [held, holds] = [new Set(addressesOf(before.snapshot)), new Set(addressesOf(snapshot))];
       return { stayed: held.intersection(holds), turnedOver: held.symmetricDifference(holds) };
     });
     return turnedVerdicts(before.ruleset, ruleset, tenure);
   }
+}
+
+/** Those of all pods here. */
+function addressesOf({ leases }: Snapshot): string[] {
+  return leases.flatMap(({ addresses }) => addresses);
 }
 
 function lazily<T>(make: () => T): () => T {
