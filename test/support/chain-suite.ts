@@ -100,7 +100,6 @@ export function chainSuite({ version, name, folders }: StandardPlugins): void {
       const outcome = from.tcp(address, HOST_PORT, { timeoutMs: 60_000, group: 'hostPort' });
       const control = { from: { probe: from }, to: pod };
       await passControls([control]);
-      await passControls([control]);
       await from.giveUp('hostPort');
       return outcome;
     }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { Rtnl } from '../../src/kernel/rtnl.ts';
 import type { TestNetns } from './netns.ts';
+import { onOneCpu } from './one-cpu.ts';
 
 // linux/if_packet.h, linux/if_ether.h
 const AF_PACKET = 17;
@@ -80,7 +81,10 @@ export class PacketSocket {
   }
 
   send(frame: Buffer): void {
-    check('send a frame', libc().send(this.#fd, frame, frame.length, 0));
+    check(
+      'send a frame',
+      onOneCpu(() => libc().send(this.#fd, frame, frame.length, 0)),
+    );
   }
 
   /** The frames that have come in since the last call. */

@@ -3,6 +3,7 @@
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
+import { setImmediate as untilPolled } from 'node:timers/promises';
 import type { Answer, Reach, Request, StreamCounts } from './probe.ts';
 import { ProbeStream } from './probe-stream.ts';
 
@@ -10,6 +11,8 @@ type ConnectRequest = Extract<Request, { do: 'tcp' | 'open' }>;
 type UdpRequest = Extract<Request, { do: 'udp' }>;
 
 const UDP_BURST = 64;
+/** One is under way when it is asked for; of a socket that has many datagrams a poll reads some (libuv: 32). */
+const POLLS = 4;
 
 const servers = new Map<string, { received: Map<string, number>; close: () => Promise<void> }>();
 const connections = new Map<number, net.Socket>();
@@ -245,6 +248,11 @@ function giveUp(group: string): void {
   for (const [end, its] of attempts) if (its === group) end();
 }
 
+/** Between two of these the program has asked for all sockets that are ready, and served them. */
+async function settle(): Promise<void> {
+  for (let n = 0; n < POLLS; n += 1) await untilPolled();
+}
+
 async function get(url: string): Promise<string> {
   return (await fetch(url)).text();
 }
@@ -265,6 +273,7 @@ function carryOut(request: Request): unknown {
   if (request.do === 'close') return closeConnection(request.handle);
   if (request.do === 'udp') return udp(request);
   if (request.do === 'giveUp') return giveUp(request.group);
+  if (request.do === 'settle') return settle();
   if (request.do === 'get') return get(request.url);
   if (request.do === 'flood') return flood(request);
   if (request.do === 'stopFlood') return stopFlood(request.handle);

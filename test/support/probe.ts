@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { TestNetns } from './netns.ts';
+import { sendFromOneCpu } from './one-cpu.ts';
 
 /**
  * What came of an attempt: an answer, a refusal (RST or ICMP port unreachable), nothing in time, or the sender's own
@@ -38,6 +39,7 @@ export type Request =
       text: string;
     }
   | { do: 'giveUp'; group: string }
+  | { do: 'settle' }
   | { do: 'get'; url: string }
   | { do: 'exchange'; handle: number; text: string; timeoutMs: number }
   | { do: 'close' | 'stopFlood' | 'stopStream'; handle: number }
@@ -117,6 +119,7 @@ export class Probe {
     const child = ns.spawn([process.execPath, PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] });
     const probe = new Probe(child);
     await probe.#attach(ns.name);
+    if (child.pid !== undefined) sendFromOneCpu(child.pid);
     return probe;
   }
 
@@ -137,6 +140,7 @@ export class Probe {
 
   /** How many connections or datagrams a server of this probe got, by source address. */
   async received(protocol: 'tcp' | 'udp', port: number): Promise<ReadonlyMap<string, number>> {
+    await this.settle();
     return new Map(Object.entries((await this.#ask({ do: 'received', protocol, port })) as Record<string, number>));
   }
 
@@ -148,6 +152,14 @@ export class Probe {
   /** Sends one datagram to an echo server; 'open' when the echo comes. */
   async udp(address: string, port: number, options: TryOptions = {}): Promise<Reach> {
     return (await this.#ask({ do: 'udp', address, port, text: 'probe', ...withTimeout(options) })) as Reach;
+  }
+
+  /**
+   * Waits until the program has dealt with all that is here for it now: what it was told before is sent, and what has
+   * come to its sockets is read and answered. It reads them in any order otherwise.
+   */
+  async settle(): Promise<void> {
+    await this.#ask({ do: 'settle' });
   }
 
   /** Ends all attempts of a group that have had no answer until now: their outcome is 'timeout'. */

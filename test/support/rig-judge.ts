@@ -5,6 +5,7 @@ import { RigPod } from './rig-pod.ts';
 /** Who echoes on CONTROL_PORT: a pod, a host, or what is outside. */
 export interface Receiver {
   readonly name: string;
+  readonly probe: Probe;
   readonly addresses: readonly string[];
   address(family: 4 | 6): string;
 }
@@ -36,8 +37,8 @@ let groups = 0;
  * Makes all attempts at once and says what came of each, without waiting for anything to time out. After them control
  * packets go the same way, by legs on which everything is allowed: a host asks the sender on it, that host asks the
  * receiver's host, and this one the receiver; and then the same the other way round, as an answer comes. Packets do not
- * overtake each other, so that what has had no answer when all that is done was dropped. (Both ways, also since a probe
- * may read two sockets in either order.)
+ * overtake each other, and who sends or answers is waited for, so that what has had no answer when all that is done was
+ * dropped.
  */
 export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
   groups += 1;
@@ -54,7 +55,6 @@ export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
   });
   try {
     await passControls(attempts);
-    await passControls(attempts, 'back');
   } finally {
     await Promise.all([...new Set(attempts.map(({ from }) => from.probe))].map((probe) => probe.giveUp(group)));
   }
@@ -62,28 +62,37 @@ export async function judge(attempts: readonly Attempt[]): Promise<Outcome[]> {
 }
 
 /**
- * Sends control packets along all legs of the attempts, one round trip each, from the senders to the receivers, or back.
+ * Comes back when what the senders were told to send before has arrived or has been dropped, and its answers, too:
+ * control packets go along all legs of the attempts, one round trip each, to the receivers and back.
  *
  * @throws Error when one does not arrive
  */
-export async function passControls(
-  attempts: readonly Pick<Attempt, 'from' | 'to'>[],
-  way: 'there' | 'back' = 'there',
-): Promise<void> {
+export async function passControls(attempts: readonly Pick<Attempt, 'from' | 'to'>[]): Promise<void> {
   const between = new Map<string, { probe: Probe; next: Receiver }>();
-  const senders = new Set<RigPod>();
+  const pods = { from: new Set<RigPod>(), to: new Set<RigPod>() };
   for (const { from, to } of attempts) {
-    if (from instanceof RigPod) senders.add(from);
+    if (from instanceof RigPod) pods.from.add(from);
+    if (to instanceof RigPod) pods.to.add(to);
     const { probe } = from instanceof RigPod ? from.host : from;
     const next = to instanceof RigPod ? to.host : to;
     between.set(`${ids.of(probe)} ${next.name}`, { probe, next });
   }
-  const receivers = new Set(attempts.flatMap(({ to }) => (to instanceof RigPod ? [to] : [])));
   const askHosts = async (): Promise<void> => {
     await Promise.all(Array.from(between.values(), ({ probe, next }) => control(probe, next.addresses)));
   };
-  const legs = [() => askPods(senders), askHosts, () => askPods(receivers)];
-  for (const leg of way === 'there' ? legs : legs.toReversed()) await leg();
+  await settle(attempts.map(({ from }) => from.probe));
+  await askPods(pods.from);
+  await askHosts();
+  await askPods(pods.to);
+  await settle(attempts.map(({ to }) => to.probe));
+  await askPods(pods.to);
+  await askHosts();
+  await askPods(pods.from);
+  await settle(attempts.map(({ from }) => from.probe));
+}
+
+async function settle(probes: readonly Probe[]): Promise<void> {
+  await Promise.all(Array.from(new Set(probes), (probe) => probe.settle()));
 }
 
 async function askPods(pods: ReadonlySet<RigPod>): Promise<void> {

@@ -7,7 +7,7 @@ import { HOSTS, NAMESPACES } from '../../src/objects/resources.ts';
 import { type Decision, evaluate, type Port, type World } from '../../src/policy/evaluate.ts';
 import { POLICY_KINDS } from '../../src/policy/policy-kinds.ts';
 import type { Party } from '../../src/policy/party.ts';
-import type { Connection } from './probe.ts';
+import type { Connection, Probe } from './probe.ts';
 import { OUTSIDE, type Rig } from './rig.ts';
 import { CONTROL_PORT, RigHost } from './rig-host.ts';
 import { type Attempt, judge, type Receiver } from './rig-judge.ts';
@@ -27,27 +27,28 @@ const MAX_KEPT_EACH = 2;
 /** For an echo that is expected, and for one that is not, in milliseconds. */
 const ECHO_MS = { expected: 5_000, unexpected: 40 };
 
-/** What is neither a pod nor a host. */
-const OUTER: Receiver = {
-  name: 'outside',
-  addresses: OUTSIDE,
-  address: (family) => OUTSIDE[family === 4 ? 0 : 1],
-};
-
 /** One end of a connection. */
-type End = RigPod | RigHost | typeof OUTER;
+type End = RigPod | RigHost | Receiver;
 /** What is sent, over which family. */
 type Sent = Pick<Attempt, 'protocol' | 'port' | 'family'>;
 
 /** Sends packets between the pods of a rig, to hosts and outside, over new connections and open ones: they pass exactly as `evaluate` says. */
 export class RigPackets {
   readonly #rig: Rig;
+  /** What is neither a pod nor a host. */
+  readonly #outside: Receiver;
   #kept: { readonly from: RigPod; readonly to: RigPod; readonly family: 4 | 6; readonly connection: Connection }[] = [];
   /** What was sent, and what came of it. */
   readonly counts = { attempts: 0, open: 0, kept: 0, cut: 0 };
 
-  private constructor(rig: Rig) {
+  private constructor(rig: Rig, outside: Probe) {
     this.#rig = rig;
+    this.#outside = {
+      name: 'outside',
+      probe: outside,
+      addresses: OUTSIDE,
+      address: (family) => OUTSIDE[family === 4 ? 0 : 1],
+    };
   }
 
   /** Makes all hosts and what is outside echo as pods do. */
@@ -61,7 +62,7 @@ export class RigPackets {
       [...PORTS, CONTROL_PORT].map((port) => outside.listenUdp(port, address)),
     );
     await Promise.all([...hosts, ...beyond, ...PORTS.map((port) => outside.listenTcp(port))]);
-    return new RigPackets(rig);
+    return new RigPackets(rig, outside);
   }
 
   /**
@@ -78,7 +79,9 @@ export class RigPackets {
       evaluate(world, partyOf(from, what.family, nodes), partyOf(to, what.family, nodes), portOf(what));
     await this.#lookAtKept(decide);
     const senders = [...pods.values(), ...this.#rig.hosts];
-    const receivers = new Map<number, End>([...[...this.#rig.hosts, OUTER].entries()].map(([n, end]) => [-n - 1, end]));
+    const receivers = new Map<number, End>(
+      [...[...this.#rig.hosts, this.#outside].entries()].map(([n, end]) => [-n - 1, end]),
+    );
     for (const [at, pod] of pods) receivers.set(at, pod);
     const attempts: { attempt: Attempt; from: End; want: string; why: string }[] = [];
     for (const [n, from] of senders.entries()) {
