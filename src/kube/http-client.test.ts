@@ -139,6 +139,19 @@ void test('HttpKubeClient says which server refused the connection', async () =>
   await client.close();
 });
 
+void test('HttpKubeClient gives objects only, whatever else a server says is fine', async (t) => {
+  for (const [answer, found] of [
+    ['text', /found "text"$/],
+    [null, /found null$/],
+    [[namespaceJson('a', '1')], /found \[\{/],
+    [['x'.repeat(1_000)], /found .{100}$/],
+  ] as const) {
+    const { client } = await open(t, [json(answer)]);
+    const patched = client.patch(NAMESPACES, 'a', { metadata: { labels: { x: 'y' } } });
+    await assert.rejects(patched, (error) => error instanceof BadAnswerError && found.test(error.message));
+  }
+});
+
 void test('HttpKubeClient.watch joins lines that come in pieces, within UTF-8 characters too', async (t) => {
   const line = Buffer.from(eventLine('ADDED', namespaceJson('ä', '2')));
   const { client } = await open(t, [

@@ -64,6 +64,9 @@ export const DEFAULT_LIMITS: HttpLimits = {
 /** Connections to the server at once, each watch holds one; idle ones are closed after 4 s. */
 const POOL = { connections: 256, keepMs: 4_000 };
 
+/** Of an answer that is none, in an error. */
+const SHOWN_CHARS = 100;
+
 interface Request {
   readonly usage: Usage;
   readonly body?: object | undefined;
@@ -218,11 +221,15 @@ export class HttpKubeClient implements KubeClient {
 
   async #json(method: string, path: string, request: Bounded): Promise<unknown> {
     const text = await this.#text(method, path, request);
+    const what = `${method} ${this.#origin}${this.#prefix}${path}`;
+    let answer: unknown;
     try {
-      return JSON.parse(text) as unknown;
+      answer = JSON.parse(text);
     } catch (cause) {
-      throw new BadAnswerError(`${method} ${this.#origin}${this.#prefix}${path}: the answer is no JSON`, { cause });
+      throw new BadAnswerError(`${what}: the answer is no JSON`, { cause });
     }
+    if (asRecord(answer) !== undefined) return answer;
+    throw new BadAnswerError(`${what}: the answer is no object, found ${text.slice(0, SHOWN_CHARS)}`);
   }
 
   async #text(method: string, path: string, request: Bounded): Promise<string> {
