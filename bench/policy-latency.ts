@@ -16,8 +16,13 @@ const PAUSE_MS = 100;
 /** Endpoints of another host's segment that no pod of the world has. */
 const FREE_ENDPOINT = 100;
 
-/** Milliseconds from the API server's answer to the first packet that obeys, by what was changed. */
-export type Latencies = ReadonlyMap<string, readonly number[]>;
+/** Milliseconds, by what was changed. */
+export interface Latencies {
+  /** From the API server's answer to the first packet that obeys. */
+  readonly each: ReadonlyMap<string, readonly number[]>;
+  /** The mean of what the agent did meanwhile. */
+  readonly means: ReadonlyMap<string, number>;
+}
 
 /** Changes what decides on the client's connections, or on those of pods elsewhere, and waits for packets that obey. */
 export async function measureLatency(
@@ -26,8 +31,9 @@ export async function measureLatency(
 ): Promise<Latencies> {
   // What the prober has asked is no connection that stays.
   forgetSoon(rig.host.ns);
-  const found = new Map<string, number[]>();
-  const note = (what: string, ms: number): void => void found.set(what, [...(found.get(what) ?? []), ms]);
+  const each = new Map<string, number[]>();
+  const means = new Map<string, number>();
+  const note = (what: string, ms: number): void => void each.set(what, [...(each.get(what) ?? []), ms]);
   const probe = await Probe.start(client.ns, server);
   const policies = [false, true].map((closed) => policyObject(0, 'labels', closed));
   const { store } = rig.api.client;
@@ -45,6 +51,7 @@ export async function measureLatency(
     const labels = open ? CLIENT_LABELS : { ...CLIENT_LABELS, role: 'none' };
     put(PODS, key, { ...store.read(PODS, key), metadata: { labels } });
   };
+  let before = await spent(rig);
   for (let round = 0; round <= rounds; round++) {
     for (const [what, edit] of [
       ['policy edit', editPolicy],
@@ -57,6 +64,9 @@ export async function measureLatency(
     }
   }
   await probe.stop();
+  const edited = await spent(rig);
+  for (const [part, ms] of meansOf(before, edited)) means.set(`edits, of it: ${part}`, ms);
+  before = edited;
   const far = await Probe.start(rig.elsewhere, server);
   for (let round = 0; round <= rounds; round++) {
     const ids = { host: 1, tenant: 1, segment: 1, endpoint: FREE_ENDPOINT + round };
@@ -73,7 +83,32 @@ export async function measureLatency(
     store.delete(PODS, `${CLIENT_NAMESPACE}/new-${round}`, {});
   }
   await far.stop();
-  return found;
+  for (const [part, ms] of meansOf(before, await spent(rig))) means.set(`pods elsewhere, of it: ${part}`, ms);
+  return { each, means };
+}
+
+/** What the agent has spent on plans and transactions until now, in milliseconds, and how many there were. */
+type Spent = ReadonlyMap<string, { readonly ms: number; readonly count: number }>;
+
+async function spent(rig: PolicyRig): Promise<Spent> {
+  const metrics = [...(await rig.host.metrics())];
+  const total = (name: string): number =>
+    metrics.reduce((sum, [key, value]) => (key.startsWith(name) ? sum + value : sum), 0);
+  const of = (name: string): { ms: number; count: number } => ({
+    ms: total(`romana_agent_${name}_seconds_sum`) * 1000,
+    count: total(`romana_agent_${name}_seconds_count`),
+  });
+  return new Map([
+    ['a plan', of('plan')],
+    ['a transaction', of('nft')],
+  ]);
+}
+
+function meansOf(before: Spent, after: Spent): readonly (readonly [string, number])[] {
+  return [...after].map(([part, { ms, count }]) => {
+    const old = before.get(part) ?? { ms: 0, count: 0 };
+    return [part, (ms - old.ms) / (count - old.count)] as const;
+  });
 }
 
 /** The prober in a namespace. */

@@ -48,6 +48,13 @@ export class AgentMetrics {
     labelNames: ['kind'],
     registers: [this.registry],
   });
+  readonly nftSeconds = new Histogram({
+    name: 'romana_agent_nft_seconds',
+    help: 'Time from a plan to the commit of the transaction that it needs, by kind: elements, delta or whole.',
+    labelNames: ['kind'],
+    buckets: SECONDS,
+    registers: [this.registry],
+  });
   readonly nftErrors = new Counter({
     name: 'romana_agent_nft_errors_total',
     help: 'Transactions that the kernel or libnftables refused.',

@@ -256,10 +256,13 @@ export class Reconciler {
   #enforce(ruleset: Ruleset): void {
     const { metrics } = this.#options;
     const before = this.#inForce?.ruleset;
+    const committed = metrics.nftSeconds.startTimer();
     if (before !== undefined) {
       try {
         const kind = this.#change(before, ruleset);
-        if (kind !== undefined) metrics.nftTransactions.inc({ kind });
+        if (kind === undefined) return;
+        metrics.nftTransactions.inc({ kind });
+        committed({ kind });
         return;
       } catch (error) {
         // The table is not as we left it, or libnftables refuses the step: put it whole.
@@ -268,6 +271,7 @@ export class Reconciler {
       }
     }
     this.#replace(ruleset);
+    committed({ kind: 'whole' });
   }
 
   #replace(ruleset: Ruleset): void {
