@@ -24,18 +24,16 @@ export interface NamedPorts {
 
 /** Ports that many rules open, put together once. */
 class PortUnion {
-  readonly #ranges: PortRange[] = [];
-  #any = false;
+  readonly #added: PortSet[] = [];
   #merged: PortSet | undefined;
 
   add(ports: PortSet): void {
-    this.#merged = undefined;
-    if (ports === 'any') this.#any = true;
-    else this.#ranges.push(...ports);
+    this.#merged = this.#added.length === 0 ? ports : undefined;
+    this.#added.push(ports);
   }
 
   get ports(): PortSet {
-    this.#merged ??= this.#any ? 'any' : mergePorts(this.#ranges);
+    this.#merged ??= this.#added.includes('any') ? 'any' : mergePorts(this.#added.flatMap(rangesOf));
     return this.#merged;
   }
 }
@@ -176,6 +174,10 @@ function addNamed(matches: ChainMatches, rule: Rule, peers: PeerCompiler): void 
     matches.named.set(key, { key, elements });
     matches.watches.push(...watches);
   }
+}
+
+function rangesOf(ports: PortSet): readonly PortRange[] {
+  return ports === 'any' ? [] : ports;
 }
 
 function mapsAsLists(_key: string, value: unknown): unknown {

@@ -1,12 +1,12 @@
 import type { Plan } from '../addr/plan.ts';
 import { policyName } from '../policy/model.ts';
-import type { Direction, Policy } from '../policy/model.ts';
+import type { Direction, PodSelection, Policy } from '../policy/model.ts';
 import { chainMatches } from './chain-matches.ts';
 import type { KnownPods, LocalPod } from './known-pods.ts';
 import { ownHostMatcher } from './own-host.ts';
 import { PeerConditions } from './peer-conditions.ts';
-import { PeerCompiler } from './peers.ts';
-import type { PeerMemory, PeerWorld } from './peers.ts';
+import { PeerCompiler, sameButAddresses } from './peers.ts';
+import type { CompiledPeers, PeerMemory, PeerWorld } from './peers.ts';
 import { addPolicyChain } from './policy-chain.ts';
 import type { ChainContext } from './policy-chain.ts';
 import { portNames } from './ports.ts';
@@ -120,9 +120,14 @@ export class ChainCompiler {
     this.#same.set(by, same);
     if (same) return true;
     if (fragment.ofMore || by.plans !== this.#now.plans) return false;
+    const moved: [PodSelection, CompiledPeers][] = [];
     for (const [selection, compiled] of fragment.selections) {
-      if (this.#peers.compile(selection) !== compiled) return false;
+      const now = this.#peers.compile(selection);
+      if (now === compiled) continue;
+      if (!sameButAddresses(compiled, now)) return false;
+      moved.push([selection, now]);
     }
+    for (const [selection, now] of moved) this.#context.builder.renew(fragment, selection, now);
     return true;
   }
 

@@ -55,7 +55,7 @@ export class Planner {
   #tenancy: { readonly tenants: readonly Tenant[]; readonly tenancy: Tenancy } | undefined;
   #world: PeerWorld | undefined;
   #subjects: Subjects | undefined;
-  #watches: { readonly asked: readonly PeerWatch[]; readonly merged: readonly PeerWatch[] } | undefined;
+  #watches: { readonly asked: ReadonlySet<PeerWatch>; readonly merged: readonly PeerWatch[] } | undefined;
 
   plan(snapshot: Snapshot): Desired {
     const { tenancy, known } = this.#know(snapshot);
@@ -72,7 +72,7 @@ export class Planner {
     return {
       routes: routes.routes,
       ruleset: builder.ruleset(),
-      peerWatches: this.#merge([...builder.watches]),
+      peerWatches: this.#merge(builder.watches),
       exceptions: ownExceptions(snapshot, tenancy, known),
       warnings: [...warnings, ...routes.warnings, ...poolWarnings(snapshot, tenancy)],
       unenforced,
@@ -93,11 +93,13 @@ export class Planner {
     return { tenancy, known: this.#index.of(snapshot, tenancy) };
   }
 
-  #merge(asked: readonly PeerWatch[]): readonly PeerWatch[] {
-    if (this.#watches === undefined || !sameItems(this.#watches.asked, asked)) {
-      this.#watches = { asked, merged: mergeWatches(asked, MAX_PEER_WATCHES) };
-    }
-    return this.#watches.merged;
+  #merge(asked: ReadonlySet<PeerWatch>): readonly PeerWatch[] {
+    const before = this.#watches;
+    // In any order, which is that in which chains were made.
+    if (before?.asked.size === asked.size && before.asked.isSupersetOf(asked)) return before.merged;
+    const merged = mergeWatches(asked, MAX_PEER_WATCHES);
+    this.#watches = { asked, merged };
+    return merged;
   }
 
   #worldOf({ network, namespaces }: Snapshot, tenancy: Tenancy, known: KnownPods): PeerWorld {

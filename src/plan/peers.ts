@@ -37,6 +37,9 @@ export interface CompiledPeers {
   readonly watches: readonly PeerWatch[];
 }
 
+/** Begins the names of the sets of peers that stand in sets of their own. */
+export const PEERS_PREFIX = 'peers';
+
 type PodPeer = Extract<Peer, { kind: 'pods' }>;
 
 /** Whom to find: the parties that peers mean for certain, or also those that they only may mean. */
@@ -263,6 +266,16 @@ export class PeerCompiler {
     const all = new Set([...this.#snapshot.namespaces.keys(), ...this.#snapshot.tenants.keys(), ...this.#world.inUse]);
     return [...all].filter((name) => selectsNamespace(this.#snapshot, namespaces, name) === 'yes');
   }
+}
+
+/** Whether all that differs are addresses of peers that stand in sets of their own: whatever looks these up is the same. */
+export function sameButAddresses(a: CompiledPeers, b: CompiledPeers): boolean {
+  if (a.shared === undefined || a.shared !== b.shared || a.byFamily.size !== b.byFamily.size) return false;
+  if (!sameItems(a.watches.map(watchKey), b.watches.map(watchKey))) return false;
+  return [...a.byFamily].every(([family, { tenants, segments }]) => {
+    const other = b.byFamily.get(family);
+    return other !== undefined && sameItems(tenants, other.tenants) && sameItems(segments, other.segments);
+  });
 }
 
 function sameCompiled(a: CompiledPeers, b: CompiledPeers): boolean {

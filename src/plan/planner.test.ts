@@ -31,6 +31,7 @@ const PODS = ['backend', 'frontend'].map((segment, n) => {
 });
 const FAR = { namespace: 'tenant-a', name: 'far', labels: { segment: 'frontend', app: 'web' }, host: 2, endpoint: 3 };
 const WEB = { podSelector: { segment: 'backend' }, allowIncoming: { from: [{ pods: { app: 'web' } }] } };
+const WEB_POLICY = pol1('tenant-a', WEB, 'web');
 
 test('Planner keeps the sets and chains that a change does not touch', () => {
   const policies = [pol1('tenant-a', WEB, 'web'), pol1('tenant-a', { ...WEB, podSelector: { segment: 'frontend' } })];
@@ -45,6 +46,48 @@ test('Planner keeps the sets and chains that a change does not touch', () => {
   const peers = [...after.sets].filter(([name]) => name.startsWith('peers-'));
   assert.equal(peers.length, 2);
   for (const [name, set] of peers) assert.equal(set, before.sets.get(name));
+});
+
+test('Planner makes no chain anew for peers that come and go in a set of their own', () => {
+  const all = snapshotOf({ pods: PODS, watched: [FAR, { ...FAR, name: 'more', endpoint: 4 }], policies: [WEB_POLICY] });
+  const planner = new Planner();
+  const before = planner.plan({ ...all, peerPods: all.peerPods.slice(0, 1) }).ruleset;
+  const { ruleset } = planner.plan(all);
+  const chains = [...ruleset.chains].filter(([, { comment }]) => comment === 'tenant-a/web');
+  assert.equal(chains.length, 1);
+  for (const [name, chain] of chains) assert.equal(chain, before.chains.get(name));
+  const peers = [...ruleset.sets].filter(([name]) => name.startsWith('peers-'));
+  assert.deepEqual(
+    peers.map(([, { elements }]) => elements.size),
+    [2, 2],
+  );
+});
+
+test('Planner has the peers of now in a chain that other pods came to share when they moved', () => {
+  const [first, ...others] = PODS;
+  assert.ok(first !== undefined);
+  const pods = [first, { ...first, name: 'second', endpoint: 5 }, ...others];
+  const all = snapshotOf({ pods, watched: [FAR, { ...FAR, name: 'more', endpoint: 4 }], policies: [WEB_POLICY] });
+  const admin = (names: readonly string[]): Policy => {
+    const requirements = [{ key: 'name', operator: 'In', values: names }] as const;
+    const subject = { ...WEB_POLICY.subject, pods: { requirements } };
+    const ref = { kind: 'ClusterNetworkPolicy', namespace: '', name: 'p', uid: 'p' };
+    const deny = { action: 'Deny', peers: 'any', ports: [{ protocol: 'UDP', ports: 'any' }], field: 'spec' } as const;
+    return { ...WEB_POLICY, source: 'admin', ref, subject, ingress: [deny] };
+  };
+  const named = [...all.localPods].map(([uid, pod]) => {
+    const labels = new Map([...pod.meta.labels, ['name', pod.meta.name]]);
+    return [uid, { ...pod, meta: { ...pod.meta, labels } }] as const;
+  });
+  const whole = { ...all, localPods: new Map(named) };
+  const planner = new Planner();
+  for (const snapshot of [
+    { ...whole, peerPods: whole.peerPods.slice(0, 1) },
+    { ...whole, policies: [WEB_POLICY, admin(['second'])] },
+    { ...whole, policies: [WEB_POLICY, admin(['backend', 'second'])] },
+  ]) {
+    assert.deepEqual(planner.plan(snapshot).ruleset, plan(snapshot).ruleset);
+  }
 });
 
 test('Planner takes the later of two views of one pod, whichever watch shows it', () => {

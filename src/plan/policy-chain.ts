@@ -1,9 +1,10 @@
 import type { Family } from '../addr/address.ts';
 import type { Plan } from '../addr/plan.ts';
 import type { Direction } from '../policy/model.ts';
-import type { ChainMatches, Lookup } from './chain-matches.ts';
+import type { ChainMatches, Lookup, SharedPeers } from './chain-matches.ts';
 import { cidrNodes, prefixMask } from './cidr-nodes.ts';
 import { hostPrefix } from './host-ranges.ts';
+import { PEERS_PREFIX } from './peers.ts';
 import { portConditions } from './ports.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
@@ -38,6 +39,12 @@ export function addPolicyChain(context: ChainContext, chain: PolicyChain, matche
   new ChainWriter(context, chain, matches).write();
 }
 
+/** Peers in a set, of each family one, and the conditions of the ports that are open to them. */
+interface NamedPeers extends SharedPeers {
+  readonly name: string;
+  readonly conditions: readonly string[];
+}
+
 class ChainWriter {
   readonly #context: ChainContext;
   readonly #chain: PolicyChain;
@@ -55,9 +62,14 @@ class ChainWriter {
   write(): void {
     const { name, end } = this.#chain;
     this.#allow(this.#lookups('ports', { expression: '', type: '' }, [['', this.#matches.open]]));
+    const shared = this.#matches.shared.map((peers) => ({
+      ...peers,
+      name: this.#context.builder.name(PEERS_PREFIX, peers.key),
+      conditions: portConditions(peers.ports, (elements) => this.#ports(elements)),
+    }));
     for (const family of this.#families) {
       this.#allowLookup('address', family, this.#peer(family));
-      this.#allowShared(family);
+      this.#allowShared(shared, family);
       this.#allowNamed(family);
     }
     const cidrs = this.#cidrRules();
@@ -117,12 +129,11 @@ class ChainWriter {
     return this.#lookups(`${lookup}${family}`, { expression, type }, entries).map((condition) => `${condition} return`);
   }
 
-  #allowShared(family: Family): void {
+  #allowShared(shared: readonly NamedPeers[], family: Family): void {
     const { builder } = this.#context;
-    for (const { key, addresses, ports } of this.#matches.shared) {
-      const name = `${builder.name('peers', key)}-${family}`;
+    for (const { key, addresses, conditions, ...peers } of shared) {
+      const name = `${peers.name}-${family}`;
       builder.shared(name, WORDS[family].type, () => addresses.get(family) ?? [], { comment: key });
-      const conditions = portConditions(ports, (elements) => this.#ports(elements));
       this.#allow(conditions.map((port) => `${this.#peer(family)} @${name}${port === '' ? '' : ` ${port}`}`));
     }
   }

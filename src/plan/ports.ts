@@ -15,10 +15,17 @@ export type PortNames = (name: string, protocol: Protocol) => readonly number[];
 
 const MAX_PORT = 65_535;
 
+/** What lists of ports without names come to, which is the same for every pod. */
+const numbered = new WeakMap<readonly PortMatch[], PortSet>();
+
 /** The ports that `matches` names. Names that resolve to nothing open nothing. */
 export function portSet(matches: readonly PortMatch[] | 'any', names: PortNames): PortSet {
   if (matches === 'any') return 'any';
-  return mergePorts(matches.flatMap((match) => rangesOf(match, names)));
+  const before = numbered.get(matches);
+  if (before !== undefined) return before;
+  const ports = mergePorts(matches.flatMap((match) => rangesOf(match, names)));
+  if (portNames(matches).length === 0) numbered.set(matches, ports);
+  return ports;
 }
 
 /** The same ports with no overlap: the kernel refuses intervals that overlap. */

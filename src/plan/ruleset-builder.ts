@@ -3,6 +3,7 @@ import { MAX_COMMENT_CHARS } from '../nft/ruleset.ts';
 import type { NftChain, NftSet, Ruleset } from '../nft/ruleset.ts';
 import type { PodSelection } from '../policy/model.ts';
 import { NamePool } from './name-pool.ts';
+import { PEERS_PREFIX } from './peers.ts';
 import type { CompiledPeers, PeerWatch } from './peers.ts';
 
 /** The name of our one table, of family inet. */
@@ -57,8 +58,6 @@ export class RulesetBuilder {
 
   /** Declares a set with its elements and returns its name. */
   set(name: string, type: string, elements: Iterable<string>, words: SetWords = {}): string {
-    const keys = new Map<string, string>();
-    for (const element of elements) keys.set(element, '');
     return this.#declare(name, {
       kind: 'set',
       type,
@@ -66,7 +65,7 @@ export class RulesetBuilder {
       autoMerge: false,
       ...(words.each === undefined ? {} : { each: words.each }),
       ...(words.comment === undefined ? {} : { comment: commentText(words.comment) }),
-      elements: keys,
+      elements: keysOf(elements),
     });
   }
 
@@ -121,7 +120,7 @@ export class RulesetBuilder {
   }
 
   /** What was asked for. */
-  get watches(): Iterable<PeerWatch> {
+  get watches(): ReadonlySet<PeerWatch> {
     return this.#all.watches;
   }
 
@@ -143,6 +142,26 @@ export class RulesetBuilder {
       return { result: make(), fragment };
     } finally {
       this.#recording = outer;
+    }
+  }
+
+  /**
+   * In what was recorded, the peers of a selection have other addresses now, which are in sets of their own alone: these
+   * hold them from now on.
+   */
+  renew({ parts, names, ...whole }: Fragment, selection: PodSelection, compiled: CompiledPeers): void {
+    const isTheirs = ([name, key]: [string, string]): boolean =>
+      key === compiled.shared && name.startsWith(`${PEERS_PREFIX}-`);
+    const [peers] = [...names].find(isTheirs) ?? [];
+    const sets = Array.from(compiled.byFamily, ([family, { exact }]) => [`${peers}-${family}`, exact] as const);
+    for (const fragment of [whole, ...Array.from(parts.values(), (part) => part.fragment)]) {
+      if (!fragment.selections.has(selection)) continue;
+      fragment.selections.set(selection, compiled);
+      for (const [name, exact] of sets) {
+        const before = fragment.sets.get(name);
+        if (before === undefined) continue;
+        fragment.sets.set(name, this.#all.sets.get(name) ?? { ...before, elements: keysOf(exact) });
+      }
     }
   }
 
@@ -176,6 +195,12 @@ export class RulesetBuilder {
       into.ofMore ||= ofMore;
     }
   }
+}
+
+function keysOf(elements: Iterable<string>): Map<string, string> {
+  const keys = new Map<string, string>();
+  for (const element of elements) keys.set(element, '');
+  return keys;
 }
 
 function newFragment(): Fragment {
