@@ -2,7 +2,7 @@ import type { Exception } from '../objects/host.ts';
 import type { Tenant } from '../objects/tenant.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
 import type { Policy } from '../policy/model.ts';
-import { addForward } from './forward.ts';
+import { addForward, addSelves } from './forward.ts';
 import { hostRanges } from './host-ranges.ts';
 import { addHostSets } from './host-sets.ts';
 import { ChainMemory } from './chains.ts';
@@ -13,6 +13,7 @@ import { addMasquerade } from './masquerade.ts';
 import { ownExceptions } from './own-exceptions.ts';
 import { mergeWatches } from './peers.ts';
 import type { PeerWatch, PeerWorld } from './peers.ts';
+import { PartMemory } from './part-memory.ts';
 import { poolWarnings } from './pool-warnings.ts';
 import { desiredRoutes } from './routes.ts';
 import type { DesiredRoute } from './routes.ts';
@@ -21,6 +22,7 @@ import { sameItems } from './same.ts';
 import type { Snapshot } from './snapshot.ts';
 import { addSpoofCheck } from './spoof.ts';
 import { Subjects } from './subjects.ts';
+import { addTallies } from './tally.ts';
 import { Tenancy } from './tenancy.ts';
 import type { Warning } from './warning.ts';
 
@@ -52,9 +54,11 @@ export function plan(snapshot: Snapshot): Desired {
 export class Planner {
   readonly #index = new KnownIndex();
   readonly #chains = new ChainMemory();
+  readonly #parts = new PartMemory();
   #tenancy: { readonly tenants: readonly Tenant[]; readonly tenancy: Tenancy } | undefined;
   #world: PeerWorld | undefined;
   #subjects: Subjects | undefined;
+  #exceptions: { readonly of: readonly unknown[]; readonly found: readonly Exception[] } | undefined;
   #watches: { readonly asked: ReadonlySet<PeerWatch>; readonly merged: readonly PeerWatch[] } | undefined;
 
   plan(snapshot: Snapshot): Desired {
@@ -65,15 +69,27 @@ export class Planner {
     const { ranges, warnings } = hostRanges(snapshot);
     const routes = desiredRoutes(snapshot, ranges);
     const builder = new RulesetBuilder();
-    addHostSets(builder, { snapshot, ranges, known });
-    addSpoofCheck(builder, snapshot, ranges.own);
+    const { network, hosts, leases, uplinks, nflogGroup } = snapshot;
+    const { plans } = network;
+    this.#parts.declare(builder, 'hosts', [plans, known, ...hosts.values()], () =>
+      addHostSets(builder, { snapshot, ranges, known }),
+    );
+    this.#parts.declare(builder, 'spoof', [plans, ...ranges.own, ...uplinks, ...leases], () =>
+      addSpoofCheck(builder, snapshot, ranges.own),
+    );
+    this.#parts.declare(builder, 'pods', [nflogGroup, ...leases], () => {
+      addSelves(builder, leases);
+      addTallies(builder, snapshot);
+    });
     const { unenforced } = addForward(builder, { snapshot, world, known, memory: this.#chains, subjects });
-    addMasquerade(builder, snapshot, ranges.own);
+    this.#parts.declare(builder, 'masquerade', [network, ...ranges.own], () =>
+      addMasquerade(builder, snapshot, ranges.own),
+    );
     return {
       routes: routes.routes,
       ruleset: builder.ruleset(),
       peerWatches: this.#merge(builder.watches),
-      exceptions: ownExceptions(snapshot, tenancy, known),
+      exceptions: this.#exceptionsOf(snapshot, tenancy, known),
       warnings: [...warnings, ...routes.warnings, ...poolWarnings(snapshot, tenancy)],
       unenforced,
     };
@@ -91,6 +107,14 @@ export class Planner {
     }
     const { tenancy } = this.#tenancy;
     return { tenancy, known: this.#index.of(snapshot, tenancy) };
+  }
+
+  #exceptionsOf(snapshot: Snapshot, tenancy: Tenancy, known: KnownPods): readonly Exception[] {
+    const of = [snapshot.network, tenancy, known];
+    if (this.#exceptions === undefined || !sameItems(this.#exceptions.of, of)) {
+      this.#exceptions = { of, found: ownExceptions(snapshot, tenancy, known) };
+    }
+    return this.#exceptions.found;
   }
 
   #merge(asked: ReadonlySet<PeerWatch>): readonly PeerWatch[] {

@@ -10,8 +10,9 @@ import { REVOKED_MARK } from './revoked-mark.ts';
 import { WORDS } from './ruleset-builder.ts';
 import type { RulesetBuilder } from './ruleset-builder.ts';
 import { INTERFACE_PREFIX } from './spoof.ts';
+import type { Lease } from './snapshot.ts';
 import type { Standing, Subjects } from './subjects.ts';
-import { acceptedRules, addTallies } from './tally.ts';
+import { acceptedRules } from './tally.ts';
 
 const DIRECTIONS = ['egress', 'ingress'] as const;
 
@@ -49,8 +50,6 @@ export function addForward(
     }
   }
   const families = input.snapshot.network.plans.map(({ family }) => family);
-  const selves = input.snapshot.leases.map((lease) => leaseTexts(lease).self);
-  builder.set('self', 'ifname . ifname', selves, { comment: 'a pod and itself, through a Service' });
   for (const direction of DIRECTIONS) {
     for (const family of families) {
       const comment = `pods that policies select for ${direction}`;
@@ -63,7 +62,6 @@ export function addForward(
       rules: errorRules(family),
     });
   }
-  addTallies(builder, input.snapshot);
   builder.chain('forward', {
     hook: { type: 'filter', hook: 'forward', priority: 'filter' },
     comment: 'policy, for the first packet of each connection',
@@ -74,6 +72,12 @@ export function addForward(
     families.map((family) => [family, maps.host[family]]),
   );
   return { unenforced: [...unenforced].sort(comparePriority) };
+}
+
+/** Declares who is both ends of a connection of its own through a Service. */
+export function addSelves(builder: RulesetBuilder, leases: readonly Lease[]): void {
+  const selves = leases.map((lease) => leaseTexts(lease).self);
+  builder.set('self', 'ifname . ifname', selves, { comment: 'a pod and itself, through a Service' });
 }
 
 const faulty = new WeakMap<Standing, readonly Policy[]>();

@@ -188,9 +188,11 @@ export class RulesetBuilder {
       // What is there already says the same.
       for (const [name, set] of sets) if (!into.sets.has(name)) into.sets.set(name, set);
       for (const [name, chain] of chains) if (!into.chains.has(name)) into.chains.set(name, chain);
-      for (const [name, key] of names) into.names.set(name, key);
       for (const watch of watches) into.watches.add(watch);
       for (const [key, part] of parts) if (!into.parts.has(key)) into.parts.set(key, part);
+      // Of the whole nobody asks what it was made of.
+      if (into === this.#all) continue;
+      for (const [name, key] of names) into.names.set(name, key);
       for (const [selection, compiled] of selections) into.selections.set(selection, compiled);
       into.ofMore ||= ofMore;
     }

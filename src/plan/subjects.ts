@@ -77,17 +77,27 @@ export class Subjects {
     for (const policy of snapshot.policies) {
       const { namespaces } = policy.subject;
       if (namespaces.kind === 'selector') this.#bySelector.push(policy);
-      for (const name of namespaces.kind === 'names' ? new Set(namespaces.names) : []) {
-        const list = this.#byNamespace.get(name);
-        if (list === undefined) this.#byNamespace.set(name, [policy]);
-        else list.push(policy);
-      }
+      else for (const name of once(namespaces.names)) this.#add(name, policy);
     }
+  }
+
+  #add(namespace: string, policy: Policy): void {
+    const list = this.#byNamespace.get(namespace);
+    if (list === undefined) this.#byNamespace.set(namespace, [policy]);
+    else list.push(policy);
   }
 
   /** What decides about a pod of `namespace`. A namespace that is not known is isolated. */
   of(namespace: string, pod: KnownLabels): Standings {
     const here = this.#namespaces.get(namespace) ?? this.#readNamespace(namespace);
+    const last = found.get(pod.labels);
+    if (last?.here === here && last.known === pod.known) return last.standings;
+    const standings = this.#ofClass(here, pod);
+    found.set(pod.labels, { here, known: pod.known, standings });
+    return standings;
+  }
+
+  #ofClass(here: NamespacePolicies, pod: KnownLabels): Standings {
     const key = classOf(pod, here.keys);
     const before = here.byLabels.get(key);
     if (before !== undefined) return before;
@@ -136,6 +146,14 @@ export class Subjects {
     const former = [...(before?.byLabels.values() ?? [])];
     return { namespace, policies, candidates, keys: [...keys], byLabels: new Map(), former };
   }
+}
+
+/** What labels came to last, by the maps that hold them: a pod has the same one as long as it is not edited. */
+const found = new WeakMap<Labels, { here: NamespacePolicies; known: KnownLabels['known']; standings: Standings }>();
+
+/** Each of them once. */
+function once(names: readonly string[]): Iterable<string> {
+  return names.length < 2 ? names : new Set(names);
 }
 
 /** The one of `former` that says the same as `now`, so that what was made of it can be told by it. */
