@@ -2,7 +2,8 @@ import { Backoff } from '../lib/backoff.ts';
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { deltaText, elementDelta } from '../nft/delta.ts';
+import { commandsText, isOfElements } from '../nft/command.ts';
+import { delta } from '../nft/delta.ts';
 import { type Nft, NftError } from '../nft/nft.ts';
 import type { Ruleset } from '../nft/ruleset.ts';
 import { replaceText } from '../nft/text.ts';
@@ -289,12 +290,10 @@ export class Reconciler {
   /** Makes `after` of `before` in the kernel; by which way, undefined when they do not differ. */
   #change(before: Ruleset, after: Ruleset): 'elements' | 'delta' | undefined {
     const { nft } = this.#options;
-    const changes = elementDelta(before, after);
-    if (changes?.length === 0) return undefined;
-    if (changes !== undefined && nft.change(after.table, changes)) return 'elements';
-    const text = deltaText(before, after);
-    if (text === '') return undefined;
-    nft.run(text);
+    const commands = delta(before, after);
+    if (commands?.length === 0) return undefined;
+    if (commands !== undefined && nft.change(commands)) return commands.every(isOfElements) ? 'elements' : 'delta';
+    nft.run(commands === undefined ? replaceText(after) : commandsText(commands));
     return 'delta';
   }
 

@@ -1,5 +1,5 @@
-import { changeText, encodeChanges } from '../nft/element-change.ts';
-import type { ElementChange } from '../nft/element-change.ts';
+import { commandsText } from '../nft/command.ts';
+import type { Command } from '../nft/command.ts';
 import type { Nft } from '../nft/nft.ts';
 import { NftError } from '../nft/nft.ts';
 import { nameText } from '../nft/text.ts';
@@ -8,7 +8,7 @@ import { libnftables } from './libc.ts';
 import type { Pointer } from './libc.ts';
 import { withNetns } from './netns.ts';
 import type { CountedElement } from './nft-counters.ts';
-import { NftElements } from './nft-elements.ts';
+import { NftBatch } from './nft-batch.ts';
 
 // nftables/libnftables.h
 const OUTPUT_STATELESS = 1 << 2;
@@ -17,13 +17,13 @@ const OUTPUT_HANDLE = 1 << 3;
 const RULE_LINE = /^\t\t(.+) # handle (\d+)$/gm;
 
 /**
- * nftables in-process, through libnftables: an `nft` process for every change would cost twenty times as much. Elements
- * go to the kernel directly, which costs a tenth of that.
+ * nftables in-process, through libnftables: an `nft` process for every change would cost twenty times as much. Changes
+ * go to the kernel directly where they can, which costs a tenth of that.
  */
 export class LibNft implements Nft {
   readonly #context: Pointer;
   readonly #netns: string | undefined;
-  readonly #elements: NftElements;
+  readonly #batch: NftBatch;
   #closed = false;
 
   /**
@@ -37,7 +37,7 @@ export class LibNft implements Nft {
     this.#context = this.#there(() => nft_ctx_new(0));
     if (this.#context === null || nft_ctx_buffer_output(this.#context) !== 0) throw outOfMemory();
     if (nft_ctx_buffer_error(this.#context) !== 0) throw outOfMemory();
-    this.#elements = NftElements.open(netns === undefined ? {} : { netns });
+    this.#batch = NftBatch.open(netns === undefined ? {} : { netns });
   }
 
   run(text: string): void {
@@ -54,21 +54,14 @@ export class LibNft implements Nft {
     }
   }
 
-  change(table: string, changes: readonly ElementChange[]): boolean {
+  change(commands: readonly Command[]): boolean {
     if (this.#closed) throw closed();
-    const encoded = encodeChanges(table, changes);
-    if (encoded === undefined) return false;
-    const texts = changes.map((change) => changeText(table, change));
     try {
-      this.#elements.change(
-        table,
-        encoded.map((change, index) => ({ change, what: texts[index] ?? '' })),
-      );
+      return this.#batch.run(commands);
     } catch (error) {
       if (!isKernelError(error)) throw error;
-      throw new NftError(texts.join('\n'), error.message, { cause: error });
+      throw new NftError(commandsText(commands), error.message, { cause: error });
     }
-    return true;
   }
 
   /**
@@ -78,7 +71,7 @@ export class LibNft implements Nft {
    */
   counters(table: string, set: string): readonly CountedElement[] {
     if (this.#closed) throw closed();
-    return this.#elements.counters(table, set);
+    return this.#batch.counters(table, set);
   }
 
   list(table: string): string {
@@ -107,7 +100,7 @@ export class LibNft implements Nft {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#elements.close();
+    this.#batch.close();
     libnftables().nft_ctx_free(this.#context);
   }
 

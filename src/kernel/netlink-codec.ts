@@ -8,6 +8,7 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
+export const NLM_F_APPEND = 0x800;
 export const NLM_F_CAPPED = 0x100;
 export const NLM_F_ACK_TLVS = 0x200;
 export const NLMSG_ERROR = 2;
@@ -24,7 +25,7 @@ export interface NetlinkRequest {
   readonly flags: number;
   /** The family's fixed header and the attributes. */
   readonly body: Buffer;
-  /** What it does, for errors, e.g. `add route 10.1.0.0/16 via 192.168.99.11`. */
+  /** What it does, for errors alone, e.g. `add route 10.1.0.0/16 via 192.168.99.11`. */
   readonly what: string;
   /** Names of errnos that are as good as success, e.g. ESRCH of a deletion. */
   readonly tolerate?: readonly string[];
@@ -71,6 +72,13 @@ export class BodyWriter {
   attributeU32(type: number, value: number): this {
     this.#attributeHeader(type, 4);
     return this.u32(value);
+  }
+
+  /** A number in network order. */
+  attributeBe32(type: number, value: number): this {
+    this.#attributeHeader(type, 4);
+    this.#length = this.#buffer.writeUInt32BE(value >>> 0, this.#length);
+    return this;
   }
 
   /** A text with its closing NUL, as names of interfaces are. */

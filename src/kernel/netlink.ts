@@ -25,6 +25,7 @@ const RECEIVE_TIMEOUT_MS = 5_000;
 const DATAGRAM_BYTES = 256 * 1024;
 /** A send must fit the socket's send buffer, 208 KiB by default. */
 const MAX_SEND_BYTES = 64 * 1024;
+const MAX_TRANSACTION_BYTES = 192 * 1024;
 const MAX_DUMP_ATTEMPTS = 8;
 
 let datagramBuffer: Buffer | undefined;
@@ -91,7 +92,7 @@ export class NetlinkSocket {
    * Sends `requests` between the `begin` and `end` of a batch of nfnetlink: all of them or none. A failure of `begin` is
    * one of the whole, which the kernel may find as late as when it commits (nfnetlink_rcv_batch of nfnetlink.c).
    *
-   * @throws KernelError of the first request that failed; EMSGSIZE when all does not fit one datagram of 64 KiB.
+   * @throws KernelError of the first request that failed; EMSGSIZE when all does not fit one datagram of 192 KiB.
    */
   transaction(begin: NetlinkRequest, requests: readonly NetlinkRequest[], end: NetlinkRequest): void {
     const said = [begin, ...requests];
@@ -102,7 +103,7 @@ export class NetlinkSocket {
     );
     const lastSequence = this.#sequence;
     const bytes = Buffer.concat([...frames, frame(end, this.#nextSequence(), 0)]);
-    if (bytes.length > MAX_SEND_BYTES) {
+    if (bytes.length > MAX_TRANSACTION_BYTES) {
       throw new KernelError(begin.what, constants.errno.EMSGSIZE, `${bytes.length} bytes in one transaction`);
     }
     send(this.#fd, bytes);

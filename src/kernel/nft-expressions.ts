@@ -19,7 +19,8 @@ const NFTA_FIB_F_PRESENT = 1 << 5;
 /** Of libnftnl: the comment of a rule or a chain is the first of the types in its user data. */
 const UDATA_COMMENT = 0;
 
-const META_KEYS: ReadonlyMap<number, string> = new Map([
+/** By number; the names are those of nft(8). */
+export const META_KEYS: ReadonlyMap<number, string> = new Map([
   [1, 'protocol'],
   [3, 'mark'],
   [4, 'iif'],

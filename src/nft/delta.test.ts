@@ -2,7 +2,8 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import * as fc from 'fast-check';
-import { deltaText, elementDelta } from './delta.ts';
+import { isOfElements } from './command.ts';
+import { delta, deltaText } from './delta.ts';
 import { FakeNft } from './fake-nft.ts';
 import { emptyRuleset } from './ruleset.ts';
 import type { NftChain, NftSet, Ruleset } from './ruleset.ts';
@@ -124,7 +125,23 @@ test('deltaText refuses to make one table of another', () => {
   assert.throws(() => deltaText(emptyRuleset('a'), emptyRuleset('b')), RangeError);
 });
 
-test('elementDelta makes the one of the other when only elements differ', () => {
+test('delta makes the one of the other as commands too, if all of them can be encoded', () => {
+  let went = 0;
+  fc.assert(
+    fc.property(rulesets, rulesets, (before, after) => {
+      const nft = new FakeNft();
+      nft.run(replaceText(before));
+      if (!nft.change(delta(before, after) ?? assert.fail('no hook differs'))) return;
+      went += 1;
+      assert.deepEqual(nft.ruleset('romana'), after);
+    }),
+    { numRuns: 500 },
+  );
+  // The others have intervals, or a map in the hook.
+  assert.ok(went > 5, `${went} of 500`);
+});
+
+test('delta is of elements alone when nothing else differs', () => {
   fc.assert(
     fc.property(rulesets, rulesets, (before, other) => {
       const after = { ...before, sets: new Map(before.sets) };
@@ -134,56 +151,40 @@ test('elementDelta makes the one of the other when only elements differ', () => 
         if (set.flags.length > 0 || !leadsInto(before, elements) || elements.has('tcp . 80-90')) continue;
         after.sets.set(name, { ...set, elements });
       }
-      const changes = elementDelta(before, after) ?? assert.fail(deltaText(before, after));
+      const commands = delta(before, after) ?? assert.fail('no hook differs');
+      assert.ok(commands.every(isOfElements), deltaText(before, after));
       const nft = new FakeNft();
       nft.run(replaceText(before));
-      assert.equal(nft.change('romana', changes), true);
+      assert.equal(nft.change(commands), true);
       assert.deepEqual(nft.ruleset('romana'), after);
     }),
   );
 });
 
-test('elementDelta is undefined when the delta has more than elements', () => {
-  fc.assert(
-    fc.property(rulesets, rulesets, (before, after) => {
-      const lines = deltaText(before, after).split('\n').slice(0, -1);
-      const more = lines.some((line) => !/^(?:add|delete) element /.test(line));
-      if (more) assert.equal(elementDelta(before, after), undefined);
-    }),
-  );
-});
-
-test('elementDelta leaves intervals to text, but only when they change', () => {
+test('delta does not give the type of sets of intervals, whose elements only text can say', () => {
   const ranges = (...elements: string[]): NftSet => set('ipv4_addr', elements, ['interval']);
-  const before = ruleset({ hosts: ranges('10.1.0.0/16'), s: set('ipv4_addr', []) }, {});
-  assert.equal(elementDelta(before, ruleset({ hosts: ranges('10.2.0.0/16'), s: set('ipv4_addr', []) }, {})), undefined);
-  assert.deepEqual(
-    elementDelta(before, ruleset({ hosts: ranges('10.1.0.0/16'), s: set('ipv4_addr', ['10.0.0.3']) }, {})),
-    [{ set: 's', type: 'ipv4_addr', op: 'add', key: '10.0.0.3', value: '' }],
-  );
+  const before = ruleset({ hosts: ranges(), s: set('ipv4_addr', []) }, {});
+  const after = ruleset({ hosts: ranges('10.1.0.0/16'), s: set('ipv4_addr', ['10.0.0.3']) }, {});
+  const add = { verb: 'add element', table: 'romana' } as const;
+  assert.deepEqual(delta(before, after), [
+    { ...add, name: 'hosts', type: undefined, elements: [['10.1.0.0/16', '']] },
+    { ...add, name: 's', type: 'ipv4_addr', elements: [['10.0.0.3', '']] },
+  ]);
 });
 
-test('elementDelta is empty for equal rulesets', () => {
-  fc.assert(fc.property(rulesets, (r) => elementDelta(r, structuredClone(r))?.length === 0));
-});
-
-test('elementDelta takes a key out and puts it in again when what a map gives for it changes', () => {
+test('delta takes a key out and puts it in again when what a map gives for it changes', () => {
   const chains = { a: { rules: ['drop'] }, b: { rules: ['drop'] } };
-  const change = { set: 'lead', type: 'ipv4_addr : verdict', key: '10.0.0.3' };
+  const lead = { table: 'romana', name: 'lead', type: 'ipv4_addr : verdict' };
   assert.deepEqual(
-    elementDelta(
+    delta(
       ruleset({ lead: verdictMap({ '10.0.0.3': 'a' }) }, chains),
       ruleset({ lead: verdictMap({ '10.0.0.3': 'b' }) }, chains),
     ),
     [
-      { ...change, op: 'delete', value: '' },
-      { ...change, op: 'add', value: 'jump b' },
+      { ...lead, verb: 'delete element', elements: [['10.0.0.3', '']] },
+      { ...lead, verb: 'add element', elements: [['10.0.0.3', 'jump b']] },
     ],
   );
-});
-
-test('elementDelta refuses to make one table of another', () => {
-  assert.throws(() => elementDelta(emptyRuleset('a'), emptyRuleset('b')), RangeError);
 });
 
 test('R12: what deltaText leaves in the kernel is listed by nft(8) as if it had been loaded afresh', (t) => {

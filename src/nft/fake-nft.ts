@@ -1,7 +1,7 @@
-import { changeText, encodeChanges } from './element-change.ts';
-import type { ElementChange } from './element-change.ts';
+import { commandsText, isOfElements } from './command.ts';
+import type { Command, ElementCommand } from './command.ts';
+import { encodeCommands } from './encode-commands.ts';
 import { parseCommands } from './parse-commands.ts';
-import type { Command } from './parse-commands.ts';
 import { NftError } from './nft.ts';
 import type { Nft } from './nft.ts';
 import { emptyRuleset, references, sameDeclaration } from './ruleset.ts';
@@ -20,9 +20,9 @@ interface MutableTable {
  */
 export class FakeNft implements Nft {
   #tables = new Map<string, MutableTable>();
-  /** Every transaction that was accepted, the empty ones left out; one of elements alone as the text that does the same. */
+  /** Every transaction that was accepted, the empty ones left out; one of `change` as the text that does the same. */
   readonly transactions: string[] = [];
-  /** How many of these came by `change`. */
+  /** How many of these came by `change` and were of elements alone. */
   elementTransactions = 0;
 
   run(text: string): void {
@@ -34,15 +34,11 @@ export class FakeNft implements Nft {
     this.#tried(text, parseCommands(text));
   }
 
-  change(table: string, changes: readonly ElementChange[]): boolean {
-    if (encodeChanges(table, changes) === undefined) return false;
-    if (changes.length === 0) return true;
-    const commands = changes.map(({ set, type, op, key, value }): Command => {
-      const verb = op === 'add' ? 'add element' : 'delete element';
-      return { verb, table, name: set, type, elements: [[key, value]] };
-    });
-    this.#transact(changes.map((change) => `${changeText(table, change)}\n`).join(''), commands);
-    this.elementTransactions += 1;
+  change(commands: readonly Command[]): boolean {
+    if (encodeCommands(commands) === undefined) return false;
+    if (commands.length === 0) return true;
+    this.#transact(commandsText(commands), commands);
+    if (commands.every(isOfElements)) this.elementTransactions += 1;
     return true;
   }
 
@@ -105,7 +101,7 @@ function apply(tables: Map<string, MutableTable>, command: Command): void {
       return changeElements(table, command);
     case 'add chain':
       if (table.chains.has(command.name)) throw new Refusal(`chain ${command.name} is there already`);
-      table.chains.set(command.name, command.chain);
+      table.chains.set(command.name, { ...command.chain, rules: [] });
       return;
     case 'delete chain':
       if (chainOf(table, command.name).rules.length > 0) throw new Refusal(`chain ${command.name} holds rules`);
@@ -127,13 +123,10 @@ function addSet(table: MutableTable, name: string, set: NftSet): void {
   const old = table.sets.get(name);
   if (old !== undefined && !sameDeclaration(old, set))
     throw new Refusal(`set ${name} is there with another declaration`);
-  if (old === undefined) table.sets.set(name, set);
+  if (old === undefined) table.sets.set(name, { ...set, elements: new Map() });
 }
 
-function changeElements(
-  table: MutableTable,
-  command: Extract<Command, { verb: 'add element' | 'delete element' }>,
-): void {
+function changeElements(table: MutableTable, command: ElementCommand): void {
   const set = setOf(table, command.name);
   if (command.type !== undefined && command.type !== set.type) {
     throw new Refusal(`set ${command.name} is of type ${set.type}, not ${command.type}`);

@@ -1,8 +1,8 @@
-import type { ElementChange } from './element-change.ts';
+import type { Command } from './command.ts';
 
 /**
  * The only seam to nftables: text in, text out, as `nft -f -` and `nft list table inet NAME` have it, and a shorter
- * way for elements, whose cost hardly grows with the table.
+ * way for changes, whose cost hardly grows with the table.
  */
 export interface Nft {
   /**
@@ -13,14 +13,14 @@ export interface Nft {
   run(text: string): void;
 
   /**
-   * Takes elements out of sets and maps of the table `inet NAME` and puts others in, in the order given, as one
-   * transaction: all of it or nothing. No change does nothing.
+   * Carries out commands, in the order given, as one transaction: all of them or nothing. No command does nothing. It is
+   * stricter than text: what is added must not be there.
    *
-   * @returns false, with nothing done, when there is a change that can't go this way and has to go as text: a type of
-   *   key or a verdict that is not encoded, or too many at once.
-   * @throws NftError with what the kernel said: a set, a chain or an element to delete is not there, an element to add is
+   * @returns false, with nothing done, when there is a command that can't go this way and has to go as text: a form of
+   *   rule or set that is not encoded, or too many at once.
+   * @throws NftError with what the kernel said: what is named, or to be deleted, is not there, what is to be added is
    */
-  change(table: string, changes: readonly ElementChange[]): boolean;
+  change(commands: readonly Command[]): boolean;
 
   /**
    * Whether the kernel would take a transaction, without carrying it out.

@@ -1,23 +1,5 @@
+import type { Command } from './command.ts';
 import type { NftChain, NftHook, NftSet } from './ruleset.ts';
-
-interface In {
-  readonly table: string;
-  readonly name: string;
-}
-
-/** One command of a transaction, the block form of a table already taken apart into commands. */
-export type Command =
-  | { readonly verb: 'add table' | 'delete table'; readonly table: string }
-  | ({ readonly verb: 'delete set' | 'flush set' | 'delete chain' | 'flush chain' } & In)
-  | ({ readonly verb: 'add set'; readonly set: NftSet } & In)
-  | ({ readonly verb: 'add chain'; readonly chain: NftChain } & In)
-  | ({ readonly verb: 'add rule'; readonly rule: string } & In)
-  | ({
-      readonly verb: 'add element' | 'delete element';
-      /** The type that the set is taken to have, when the command says it; text does not. */
-      readonly type?: string;
-      readonly elements: readonly (readonly [string, string])[];
-    } & In);
 
 /**
  * The commands of a transaction that this folder wrote: its own subset of nft's language, not all of it.
@@ -53,6 +35,7 @@ function parseCommand(line: string): Command {
       return { verb: words, table };
     case 'delete set':
     case 'flush set':
+      return { verb: words, table, name, kind: kind === 'map' ? 'map' : 'set' };
     case 'delete chain':
     case 'flush chain':
       return { verb: words, table, name };
@@ -64,7 +47,7 @@ function parseCommand(line: string): Command {
       return { verb: words, table, name, rule: rest };
     case 'add element':
     case 'delete element':
-      return { verb: words, table, name, elements: parseElements(rest) };
+      return { verb: words, table, name, type: undefined, elements: parseElements(rest) };
     default:
       throw new SyntaxError(`cannot read the nft command ${JSON.stringify(line)}`);
   }
@@ -94,7 +77,8 @@ function parseTable(table: string, lines: readonly string[]): Command[] {
     const heads = statements.filter((statement) => statement !== list);
     declared.push({ verb: 'add set', table, name, set: parseSet(kind === 'map' ? 'map' : 'set', heads) });
     if (list !== undefined) {
-      elements.push({ verb: 'add element', table, name, elements: parseElements(list.slice('elements = '.length)) });
+      const listed = parseElements(list.slice('elements = '.length));
+      elements.push({ verb: 'add element', table, name, type: undefined, elements: listed });
     }
   }
   return [...declared, ...rules, ...elements];

@@ -38,7 +38,12 @@ test('TableMonitor tells of each transaction of others in the table, by its proc
   // One that is not known when the monitor begins.
   using later = new LibNft({ netns: ns.path });
   nft.run('table inet romana { set s { type ipv4_addr; }; chain c { counter; }; }');
-  nft.change('romana', [{ set: 's', type: 'ipv4_addr', op: 'add', key: '192.0.2.1', value: '' }]);
+  const own = { table: 'romana', name: 's', type: 'ipv4_addr', elements: [['192.0.2.1', '']] } as const;
+  nft.change([{ verb: 'add element', ...own }]);
+  nft.change([
+    { verb: 'add rule', table: 'romana', name: 'c', rule: 'ip saddr @s drop' },
+    { verb: 'flush chain', table: 'romana', name: 'c' },
+  ]);
   later.run('add chain inet romana d');
   await ns.run(['nft', 'table ip romana { chain c { counter; } ; }']);
   await ns.run(['nft', 'table inet romana2 { chain c { counter; } ; }']);

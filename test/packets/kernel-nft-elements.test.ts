@@ -5,9 +5,9 @@ import { isKernelError, KernelError } from '../../src/kernel/kernel-error.ts';
 import { LibNft } from '../../src/kernel/libnftables.ts';
 import { NETLINK_NETFILTER, NetlinkSocket } from '../../src/kernel/netlink.ts';
 import type { NetlinkRequest } from '../../src/kernel/netlink-codec.ts';
-import { deltaText, elementDelta } from '../../src/nft/delta.ts';
-import type { ElementChange } from '../../src/nft/element-change.ts';
-import { encodeChanges } from '../../src/nft/element-change.ts';
+import type { Command, ElementCommand } from '../../src/nft/command.ts';
+import { isOfElements } from '../../src/nft/command.ts';
+import { delta, deltaText } from '../../src/nft/delta.ts';
 import { FakeNft } from '../../src/nft/fake-nft.ts';
 import type { Nft } from '../../src/nft/nft.ts';
 import { NftError } from '../../src/nft/nft.ts';
@@ -15,8 +15,6 @@ import type { NftSet, Ruleset } from '../../src/nft/ruleset.ts';
 import { replaceText } from '../../src/nft/text.ts';
 import { TestNetns } from '../support/netns.ts';
 
-/** So many changes are one transaction. */
-const AT_ONCE = 64;
 const address4 = fc.nat({ max: 40 }).map((last) => `10.1.17.${last}`);
 const address6 = fc.nat({ max: 40 }).map((last) => `fd00:10::1:0:0:${(last + 1).toString(16)}`);
 const ifname = fc.nat({ max: 20 }).map((n) => `"roma${n.toString(16).padStart(11, '0')}"`);
@@ -97,18 +95,16 @@ test('R12: LibNft.change leaves the kernel as the text of the same delta does', 
   for (const nft of [changed, told]) nft.run(replaceText(before));
   let went = 0;
   for (const after of states) {
-    const changes = elementDelta(before, after) ?? assert.fail('more than elements differ');
-    // As much as one transaction takes, then the rest.
-    for (let at = 0; at < changes.length; at += AT_ONCE) {
-      assert.equal(changed.change('romana', changes.slice(at, at + AT_ONCE)), true);
-      went += 1;
-    }
+    const commands = delta(before, after) ?? assert.fail('a chain changed its hook');
+    assert.ok(commands.every(isOfElements), 'more than elements differ');
+    assert.equal(changed.change(commands), true);
+    went += commands.length;
     told.run(deltaText(before, after));
     const listing = sorted(changed.list('romana'));
     assert.equal(listing, sorted(told.list('romana')));
     before = after;
   }
-  assert.ok(went >= states.length - 1, `${went} transactions`);
+  assert.ok(went >= states.length - 1, `${went} commands`);
   // By another program and loaded afresh, too.
   const listed = await byChange.run(['nft', 'list', 'table', 'inet', 'romana']);
   told.run(replaceText(before));
@@ -124,8 +120,16 @@ add rule inet romana base ip daddr vmap @ingress4
 add element inet romana peers4 { 10.1.17.3 }
 add element inet romana ingress4 { 10.1.17.3 : jump in-a }
 `;
-const PEER: ElementChange = { set: 'peers4', type: 'ipv4_addr', op: 'add', key: '10.1.17.4', value: '' };
-const LEAD: ElementChange = {
+/** One element that comes or goes. */
+interface Change {
+  readonly op: 'add' | 'delete';
+  readonly set: string;
+  readonly type: string;
+  readonly key: string;
+  readonly value: string;
+}
+const PEER: Change = { set: 'peers4', type: 'ipv4_addr', op: 'add', key: '10.1.17.4', value: '' };
+const LEAD: Change = {
   set: 'ingress4',
   type: 'ipv4_addr : verdict',
   op: 'add',
@@ -133,8 +137,14 @@ const LEAD: ElementChange = {
   value: 'jump in-a',
 };
 
+function commandsOf(changes: readonly Change[], table = 'romana'): readonly ElementCommand[] {
+  return changes.map(({ op, set, type, key, value }) => {
+    return { verb: `${op} element`, table, name: set, type, elements: [[key, value]] };
+  });
+}
+
 /** What the kernel refuses, by the errno that it gives; the fake refuses the same. */
-const REFUSED: readonly (readonly [what: string, change: ElementChange, errno: string])[] = [
+const REFUSED: readonly (readonly [what: string, change: Change, errno: string])[] = [
   ['a set that is not there', { ...PEER, set: 'gone' }, 'ENOENT'],
   ['a chain that is not there', { ...LEAD, value: 'jump gone' }, 'ENOENT'],
   ['a jump to a base chain', { ...LEAD, value: 'jump base' }, 'EOPNOTSUPP'],
@@ -157,24 +167,26 @@ function contract(nft: Nft, errnoOf: (error: NftError) => string | undefined): v
         assert.ok([undefined, errno].includes(errnoOf(error)), `${what}: ${error.message}`);
         return true;
       };
-      assert.throws(() => nft.change('romana', changes), refused, what);
+      assert.throws(() => nft.change(commandsOf(changes)), refused, what);
       assert.equal(nft.list('romana'), before, `${what} changes nothing`);
     }
   }
-  assert.throws(() => nft.change('other', [PEER]), NftError, 'a table that is not there');
-  assert.equal(nft.change('romana', []), true);
-  assert.equal(nft.change('romana', [PEER, { ...PEER, key: '10.1.0.0/16' }]), false);
-  assert.equal(nft.change('romana', [PEER, { ...LEAD, value: 'accept' }]), false);
+  assert.throws(() => nft.change(commandsOf([PEER], 'other')), NftError, 'a table that is not there');
+  assert.equal(nft.change(commandsOf([])), true);
+  assert.equal(nft.change(commandsOf([PEER, { ...PEER, key: '10.1.0.0/16' }])), false);
+  assert.equal(nft.change(commandsOf([PEER, { ...LEAD, value: 'accept' }])), false);
   assert.equal(nft.list('romana'), before, 'what cannot go this way changes nothing');
 
   const back = { ...LEAD, key: '10.1.17.3', op: 'delete', value: '' } as const;
-  assert.equal(nft.change('romana', [PEER, LEAD, back, { ...back, op: 'add', value: 'jump in-a' }]), true);
+  assert.equal(nft.change(commandsOf([PEER, LEAD, back, { ...back, op: 'add', value: 'jump in-a' }])), true);
   assert.match(nft.list('romana'), /10\.1\.17\.4 : jump in-a/);
   assert.equal(
-    nft.change('romana', [
-      { ...PEER, op: 'delete' },
-      { ...LEAD, op: 'delete', value: '' },
-    ]),
+    nft.change(
+      commandsOf([
+        { ...PEER, op: 'delete' },
+        { ...LEAD, op: 'delete', value: '' },
+      ]),
+    ),
     true,
   );
   assert.equal(sorted(nft.list('romana')), sorted(before));
@@ -185,7 +197,7 @@ test('LibNft.change does all or nothing, and says which change the kernel refuse
   using nft = new LibNft({ netns: ns.path });
   contract(nft, ({ cause }) => (cause instanceof KernelError ? cause.code : 'none'));
   assert.throws(
-    () => nft.change('romana', [PEER, { ...PEER, key: '10.1.17.5', op: 'delete' }, LEAD]),
+    () => nft.change(commandsOf([PEER, { ...PEER, key: '10.1.17.5', op: 'delete' }, LEAD])),
     /: cannot delete element inet romana peers4 \{ 10\.1\.17\.5 \}: ENOENT/,
   );
 });
@@ -194,24 +206,29 @@ test('FakeNft.change refuses what LibNft.change refuses', () => {
   contract(new FakeNft(), () => undefined);
 });
 
-test('LibNft.change takes as many changes as encodeChanges lets through, of the longest names and of short ones', async () => {
+test('LibNft.change takes as many changes as one message holds, of the longest names and of short ones', async () => {
   await using ns = TestNetns.create('longest');
   using nft = new LibNft({ netns: ns.path });
   const type = 'ipv6_addr . inet_proto . inet_service : verdict';
-  for (const name of ['n'.repeat(200), 'n']) {
+  for (const [name, fits, tooMany] of [
+    ['n'.repeat(200), 250, 400],
+    ['n', 2_000, 4_000],
+  ] as const) {
     nft.run(`add table inet ${name}
 add chain inet ${name} ${name}
 add map inet ${name} ${name} { type ${type}; }`);
-    const changes: ElementChange[] = [];
-    do {
-      const key = `fd00::${(changes.length + 1).toString(16)} . tcp . 80`;
-      changes.push({ set: name, type, op: 'add', key, value: `jump ${name}` });
-    } while (encodeChanges(name, changes) !== undefined);
-    assert.equal(nft.change(name, changes), false);
-    changes.pop();
-    assert.equal(nft.change(name, changes), true);
-    assert.equal(nft.list(name).split(' : jump ').length - 1, changes.length);
-    assert.ok(changes.length > (name === 'n' ? 400 : 64));
+    const add = (count: number): Command => ({
+      verb: 'add element',
+      table: name,
+      name,
+      type,
+      elements: Array.from({ length: count }, (_, n) => [`fd00::${(n + 1).toString(16)} . tcp . 80`, `jump ${name}`]),
+    });
+    const before = nft.list(name);
+    assert.equal(nft.change([add(tooMany * 2)]), false);
+    assert.equal(nft.list(name), before);
+    assert.equal(nft.change([add(fits)]), true);
+    assert.equal(nft.list(name).split(' : jump ').length - 1, fits);
   }
 });
 
@@ -220,11 +237,11 @@ test('LibNft.change works on after an error, and with text in between', async ()
   using nft = new LibNft({ netns: ns.path });
   nft.run(START);
   for (let n = 10; n < 20; n += 1) {
-    assert.throws(() => nft.change('romana', [{ ...PEER, set: 'gone' }, PEER]), NftError);
-    assert.equal(nft.change('romana', [{ ...PEER, key: `10.1.17.${n}` }]), true);
+    assert.throws(() => nft.change(commandsOf([{ ...PEER, set: 'gone' }, PEER])), NftError);
+    assert.equal(nft.change(commandsOf([{ ...PEER, key: `10.1.17.${n}` }])), true);
     nft.run(`add element inet romana peers4 { 10.1.18.${n} }`);
     nft.run(`delete element inet romana peers4 { 10.1.17.${n} }`);
-    assert.equal(nft.change('romana', [{ ...PEER, key: `10.1.18.${n}`, op: 'delete' }]), true);
+    assert.equal(nft.change(commandsOf([{ ...PEER, key: `10.1.18.${n}`, op: 'delete' }])), true);
   }
   assert.match(nft.list('romana'), /elements = \{ 10\.1\.17\.3 \}/);
 });
@@ -237,12 +254,12 @@ test('LibNft.change is refused a loop, which the kernel finds when it validates 
   for (let n = 0; n < 3; n += 1) {
     // The chain that the map leads to looks into the map: a loop.
     assert.throws(
-      () => nft.change('romana', [PEER, LEAD]),
+      () => nft.change(commandsOf([PEER, LEAD])),
       (error) => error instanceof NftError && error.cause instanceof KernelError && error.cause.code === 'EMLINK',
     );
     assert.equal(nft.list('romana'), before);
-    assert.equal(nft.change('romana', [{ ...PEER, key: '10.1.17.9' }]), true);
-    assert.equal(nft.change('romana', [{ ...PEER, key: '10.1.17.9', op: 'delete' }]), true);
+    assert.equal(nft.change(commandsOf([{ ...PEER, key: '10.1.17.9' }])), true);
+    assert.equal(nft.change(commandsOf([{ ...PEER, key: '10.1.17.9', op: 'delete' }])), true);
   }
 });
 
@@ -258,7 +275,7 @@ test('NetlinkSocket.transaction throws at once when the kernel takes no batch or
     (error) => isKernelError(error, 'EOPNOTSUPP') && error.what === 'try',
   );
   assert.throws(
-    () => socket.transaction(begin, [{ ...request, body: Buffer.alloc(65_520) }], end),
+    () => socket.transaction(begin, [{ ...request, body: Buffer.alloc(192 * 1024) }], end),
     (error) => isKernelError(error, 'EMSGSIZE'),
   );
 });
