@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { Gauge, Registry } from 'prom-client';
+import { Gauge, Registry } from '../src/lib/prometheus.ts';
 import { parse } from 'yaml';
 import { AgentMetrics } from '../src/agent/metrics.ts';
 import { ControllerMetrics } from '../src/controller/metrics.ts';

@@ -1,5 +1,5 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { reflectorMetrics } from '../kube/reflector-metrics.ts';
+import { Counter, Gauge, Histogram, Registry } from '../lib/prometheus.ts';
 
 const SECONDS = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2];
 

@@ -6,9 +6,11 @@ import { Command } from 'commander';
 import { runAgent } from '../agent/agent.ts';
 import { COLLECT_MS } from '../agent/collection.ts';
 import { NFLOG_GROUP } from '../agent/denied-listener.ts';
+import { giveBackMemory } from '../agent/give-back.ts';
 import { RememberedSysctls } from '../agent/remembered-sysctls.ts';
 import { removeNetwork } from '../agent/removal.ts';
 import { type Chain, parseChain } from '../cni/chain.ts';
+import { giveBackFreed } from '../kernel/libc.ts';
 import { PROC_SYS, Sysctls } from '../kernel/sysctl.ts';
 import { systemClock } from '../lib/clock.ts';
 import { clusterOptions } from './cluster-options.ts';
@@ -88,6 +90,7 @@ export function command(): Command {
         return removeNetwork({ ...PATHS, sysctls: hostSysctls, forceAfterMs, health, clock: systemClock, log, signal });
       }
       const { client } = await connect(options);
+      void giveBackMemory(giveBackFreed, { clock: systemClock, signal });
       await runAgent({
         client,
         traffic: client.traffic,

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 
 import { Command } from 'commander';
-import { Registry } from 'prom-client';
 
 import { Controller } from '../controller/controller.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -11,6 +10,7 @@ import { LeaderElection } from '../kube/leader.ts';
 import { trafficMetrics } from '../kube/traffic.ts';
 import { buildInfo } from '../lib/build-info.ts';
 import { systemClock } from '../lib/clock.ts';
+import { Registry } from '../lib/prometheus.ts';
 import { startHealthServer } from '../lib/health-server.ts';
 import type { JsonObject } from '../objects/field.ts';
 import { formatFieldErrors } from '../objects/meta.ts';

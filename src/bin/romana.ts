@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
+import { keepYoungSmall } from './small-heap.ts';
 import { VERSION } from './version.ts';
 
 /** A subcommand: what `--help` says of it, and the file that is loaded only when it is called. */
@@ -56,7 +57,15 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   },
   { name: 'delete', summary: 'deletes the objects of files, 2016 policies too', load: () => import('./delete.ts') },
   { name: 'exec', summary: 'runs a command in a pod, on any cluster', load: () => import('./exec.ts') },
-  { name: 'agent', summary: 'the daemon of every node', daemon: true, load: () => import('./agent.ts') },
+  {
+    name: 'agent',
+    summary: 'the daemon of every node',
+    daemon: true,
+    load: () => {
+      keepYoungSmall();
+      return import('./agent.ts');
+    },
+  },
   {
     name: 'controller',
     summary: 'the IPAM service and the route controller',

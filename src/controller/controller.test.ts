@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { Registry } from 'prom-client';
+import { Registry } from '../lib/prometheus.ts';
 import { ApiError } from '../kube/client.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';

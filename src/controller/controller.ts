@@ -1,4 +1,4 @@
-import type { Registry } from 'prom-client';
+import type { Registry } from '../lib/prometheus.ts';
 import { isConflict, type KubeClient } from '../kube/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CoalescingRunner } from '../lib/coalescing-runner.ts';

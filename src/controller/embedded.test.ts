@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { Registry } from 'prom-client';
+import { Registry } from '../lib/prometheus.ts';
 import { parse } from 'yaml';
 import { HttpKubeClient } from '../kube/http-client.ts';
 import { fixedToken } from '../kube/token.ts';

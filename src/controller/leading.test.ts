@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { Registry } from 'prom-client';
+import { Registry } from '../lib/prometheus.ts';
 import { FakeKubeClient } from '../kube/fake-client.ts';
 import { LEADER_TIMES, LeaderElection } from '../kube/leader.ts';
 import { FakeClock } from '../lib/fake-clock.ts';

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from '../lib/prometheus.ts';
 import { reflectorMetrics } from '../kube/reflector-metrics.ts';
 import type { ReflectorMetrics } from '../kube/reflector.ts';
 import type { Applied } from './apply.ts';

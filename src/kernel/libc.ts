@@ -51,6 +51,7 @@ type SendAsync = (fd: number, data: Buffer, length: number, flags: number) => Pr
 
 interface Libc extends Calls {
   sendAsync: SendAsync;
+  trimAsync: (pad: number) => Promise<number>;
   errno(): number;
 }
 
@@ -85,12 +86,14 @@ function libc(): Libc {
   const native = koffi();
   const library = native.load('libc.so.6');
   const send = library.func('intptr_t send(int, const void *, size_t, int)');
+  const trim = library.func('int malloc_trim(size_t)');
   native.struct('sock_fprog', { len: 'uint16_t', filter: 'const void *' });
   libcLoaded = {
     socket: library.func('int socket(int, int, int)'),
     connect: library.func('int connect(int, const void *, unsigned int)'),
     send,
     sendAsync: promisify(send.async) as SendAsync,
+    trimAsync: promisify(trim.async) as Libc['trimAsync'],
     recv: library.func('intptr_t recv(int, void *, size_t, int)'),
     setsockopt: library.func('int setsockopt(int, int, int, const void *, unsigned int)'),
     getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
@@ -233,6 +236,13 @@ export function closeFd(fd: number): void {
 /** Moves the calling thread into the network namespace that `fd` refers to (setns(2)). */
 export function setNetworkNamespace(fd: number, what: string): void {
   checked(what, () => libc().setns(fd, CLONE_NEWNET));
+}
+
+/**
+ * Gives the pages that C code has freed back to the machine, on another thread; glibc would keep them (malloc_trim(3)).
+ */
+export async function giveBackFreed(): Promise<void> {
+  await libc().trimAsync(0);
 }
 
 function int32(value: number): Buffer {

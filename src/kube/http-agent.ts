@@ -1,5 +1,6 @@
 import type { Agent } from 'undici';
 import { type Connection, tlsOptions } from './connection.ts';
+import { undici } from './undici.ts';
 
 /** Bounds of a pool of connections to one server. */
 export interface AgentBounds {
@@ -17,9 +18,8 @@ export interface AgentBounds {
 const KEEP_ALIVE = { idleMs: 2_000, intervalMs: 1_000, probes: 3 };
 
 /** A pool of HTTP/1.1 connections. */
-export async function httpAgent(connection: Connection, bounds: AgentBounds): Promise<Agent> {
-  // The import costs 55 ms, which commands that ask no server should not pay.
-  const { Agent, buildConnector } = await import('undici');
+export function httpAgent(connection: Connection, bounds: AgentBounds): Agent {
+  const { Agent, buildConnector } = undici();
   const connect = buildConnector({ ...tlsOptions(connection), timeout: bounds.connectMs, allowH2: false });
   return new Agent({
     connections: bounds.connections,

@@ -89,7 +89,7 @@ export class HttpKubeClient implements KubeClient {
   readonly #origin: string;
   readonly #pulse: Pulse;
   readonly #pulseConnection: PulseConnection;
-  #agent: Promise<Agent> | undefined;
+  #agent: Agent | undefined;
 
   /** @throws Error if the connection's server is no http or https URL. */
   constructor(connection: Connection, limits: Partial<HttpLimits> = {}, clock: Clock = systemClock) {
@@ -118,7 +118,7 @@ export class HttpKubeClient implements KubeClient {
     const agent = this.#agent;
     this.#agent = undefined;
     this.#pulseConnection.close();
-    await (await agent)?.destroy();
+    await agent?.destroy();
   }
 
   list<T = unknown>(resource: Resource, options: ListOptions<T> = {}): Promise<ObjectList<T>> {
@@ -262,13 +262,13 @@ export class HttpKubeClient implements KubeClient {
     const agent = this.#agent;
     this.#agent = undefined;
     const reason = new ReturnedError('the API server is back after a silence: begins anew');
-    void agent?.then((old) => old.destroy(reason));
+    void agent?.destroy(reason);
   }
 
   /** Sends one request, once more with a fresh token if the server refuses the one that it was sent with. */
   async #send(method: string, path: string, request: Request): Promise<Dispatcher.ResponseData> {
     this.#agent ??= httpAgent(this.connection, { ...this.#limits, ...POOL });
-    const agent = await this.#agent;
+    const agent = this.#agent;
     for (let attempt = 0; ; attempt += 1) {
       const auth = await authorization(this.connection, attempt > 0);
       request.usage.requests += 1;

@@ -28,7 +28,7 @@ export class PulseConnection {
   /** Whatever the answer is, a refusal included: somebody is there. After `signal` the connection is used no more. */
   async ask(fresh: boolean, signal: AbortSignal): Promise<void> {
     const kept = fresh ? undefined : this.#kept;
-    const agent = kept ?? (await httpAgent(this.#connection, this.#bounds));
+    const agent = kept ?? httpAgent(this.#connection, this.#bounds);
     this.#all.add(agent);
     // A request whose connection is not made yet does not end by its signal.
     signal.addEventListener('abort', () => this.#drop(agent));

@@ -1,4 +1,4 @@
-import { Counter, type Registry } from 'prom-client';
+import { Counter, type Registry } from '../lib/prometheus.ts';
 import type { ReflectorMetrics } from './reflector.ts';
 
 /** Counters of what reflectors are sent, by resource; their names begin with `prefix`. */

@@ -1,4 +1,4 @@
-import { Counter, type Registry } from 'prom-client';
+import { Counter, type Registry } from '../lib/prometheus.ts';
 
 /** What requests of one kind came to. */
 export interface Usage {

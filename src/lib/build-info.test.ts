@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Registry } from 'prom-client';
+import { Registry } from './prometheus.ts';
 import { buildInfo } from './build-info.ts';
 
 test('buildInfo tells the version by a label', async () => {

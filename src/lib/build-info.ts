@@ -1,4 +1,4 @@
-import { Gauge, type Registry } from 'prom-client';
+import { Gauge, type Registry } from './prometheus.ts';
 
 /** Adds `romana_build_info`, which is always 1 and tells the version by its label, as Prometheus' own exporters do. */
 export function buildInfo(registry: Registry, version: string): void {

@@ -1,4 +1,6 @@
-import { createServer, type Server } from 'node:http';
+import type * as Http from 'node:http';
+import type { Server } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 
 /** What a daemon shows of itself over HTTP. */
@@ -21,6 +23,7 @@ export interface HealthServer {
 
 /** Serves `/metrics`, `/healthz` and `/readyz` to GET and HEAD; everything else is 404 or 405. */
 export async function startHealthServer(options: HealthOptions): Promise<HealthServer> {
+  const { createServer } = http();
   const server = createServer((request, response) => {
     const answer = (status: number, text: string, type = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': type });
@@ -66,4 +69,9 @@ function listen(server: Server, { port, host }: HealthOptions): Promise<void> {
       resolve();
     });
   });
+}
+
+/** An import would look at all that node:http exports and so load the WebSocket that it offers: 9 MiB of memory. */
+function http(): typeof Http {
+  return createRequire(import.meta.url)('node:http') as typeof Http;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Registry } from 'prom-client';
+import { Registry } from '../../src/lib/prometheus.ts';
 import { parse } from 'yaml';
 import { Controller } from '../../src/controller/controller.ts';
 import { ApiError, type KubeClient } from '../../src/kube/client.ts';

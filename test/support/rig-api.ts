@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Registry } from 'prom-client';
+import { Registry } from '../../src/lib/prometheus.ts';
 import { parse } from 'yaml';
 import { Controller } from '../../src/controller/controller.ts';
 import type { Warning } from '../../src/controller/state.ts';

@@ -110,17 +110,17 @@ export class RigHost {
     return this.#log.slice(-40).join('\n');
   }
 
-  /** Starts `romana agent`, with more options, and waits until it connects pods. */
-  async startAgent(kubeconfig: string, more: readonly string[] = []): Promise<void> {
-    this.launchAgent(kubeconfig, more);
+  /** Starts `romana agent`, with more options and of the checkout unless told, and waits until it connects pods. */
+  async startAgent(kubeconfig: string, more: readonly string[] = [], program = ROMANA): Promise<void> {
+    this.launchAgent(kubeconfig, more, program);
     await this.agentReady();
   }
 
   /** Starts `romana agent`, with more options, and waits for nothing. */
-  launchAgent(kubeconfig: string, more: readonly string[] = []): void {
+  launchAgent(kubeconfig: string, more: readonly string[] = [], program = ROMANA): void {
     const options = ['--node', this.name, '--kubeconfig', kubeconfig, ...more];
     // An agent does not outlive the test, whatever becomes of it.
-    const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, ROMANA, 'agent', ...options];
+    const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, program, 'agent', ...options];
     const agent = spawn('nsenter', [...this.enter, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#agent = agent;
     for (const stream of [agent.stdout, agent.stderr]) {
