@@ -4,6 +4,8 @@ import { NETLINK_NETFILTER, NetlinkSocket } from './netlink.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
 import { type CountedElement, decodeCounters, listElements } from './nft-counters.ts';
 import { commandRequests, header } from './nft-requests.ts';
+import { decodeHandle, listRules } from './nft-rule-handles.ts';
+import type { RuleHandle } from './nft-rule-handles.ts';
 
 // linux/netfilter/nfnetlink.h. The resource of a batch is the subsystem that it is for.
 const NFNL_MSG_BATCH_BEGIN = 0x10;
@@ -14,7 +16,8 @@ const NFNL_SUBSYS_NFTABLES = 10;
  * Changes of tables of family inet, straight over nf_tables netlink: one send and one receive. libnftables lists the
  * table before each change. Measured for one element in a table of 10, 100 and 1,000 chains and sets: 0.12, 0.28 and
  * 3.1 ms by text; here 0.02 ms in any, and into a verdict map, for which the kernel walks all rules in search of loops,
- * 0.03, 0.04 and 0.17 ms.
+ * 0.03, 0.04 and 0.17 ms. Of a chain that is there the new rules alone are written: the kernel looks for the set that a rule
+ * names among all of the table's, so that a chain of 80 rules costs 5 ms in one of 1,000 sets, and an edit of one 1 ms.
  */
 export class NftBatch {
   readonly #socket: NetlinkSocket;
@@ -36,7 +39,7 @@ export class NftBatch {
    *   when what it adds is.
    */
   run(commands: readonly Command[]): boolean {
-    const requests = commandRequests(commands);
+    const requests = commandRequests(commands, (table, chain) => this.#handles(table, chain));
     if (requests === undefined) return false;
     if (requests.length === 0) return true;
     const what = `commit ${requests.length} changes of nftables`;
@@ -56,6 +59,10 @@ export class NftBatch {
    */
   counters(table: string, set: string): readonly CountedElement[] {
     return this.#socket.dump(listElements(table, set), decodeCounters).flat();
+  }
+
+  #handles(table: string, chain: string): readonly RuleHandle[] {
+    return this.#socket.dump(listRules(table, chain), (message) => decodeHandle(message, table, chain));
   }
 
   close(): void {

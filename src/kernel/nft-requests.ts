@@ -3,10 +3,11 @@ import type { Command } from '../nft/command.ts';
 import { encodeCommands } from '../nft/encode-commands.ts';
 import type { EncodedCommand, EncodedElement } from '../nft/encode-commands.ts';
 import { ANONYMOUS } from '../nft/encode-rule.ts';
-import type { AnonymousSet } from '../nft/encode-rule.ts';
+import type { AnonymousSet, EncodedRule } from '../nft/encode-rule.ts';
 import { BodyWriter, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL } from './netlink-codec.ts';
 import type { NetlinkRequest } from './netlink-codec.ts';
 import { commentData, writeExpressions, writeVerdict } from './nft-expression-writer.ts';
+import type { RuleHandle } from './nft-rule-handles.ts';
 import { anonymousData, namedData, typeOf } from './nft-set-types.ts';
 
 // linux/netfilter/nf_tables.h; numbers in attributes are in network order.
@@ -25,7 +26,9 @@ const TABLE_OF_ANYTHING = 1;
 const NFTA_CHAIN_NAME = 3;
 const NFTA_CHAIN_USERDATA = 12;
 const NFTA_RULE_CHAIN = 2;
+const NFTA_RULE_HANDLE = 3;
 const NFTA_RULE_EXPRESSIONS = 4;
+const NFTA_RULE_POSITION = 6;
 const NFTA_RULE_USERDATA = 7;
 const NFTA_SET_NAME = 2;
 const NFTA_SET_FLAGS = 3;
@@ -54,11 +57,22 @@ const ELEMENTS_AT_ONCE = 128;
 /** Of a command in an error. */
 const MAX_WHAT_CHARS = 300;
 
-/** The commands as messages of a batch, undefined when there is one that is not encoded. */
-export function commandRequests(commands: readonly Command[]): readonly NetlinkRequest[] | undefined {
+/**
+ * The commands as messages of a batch, undefined when there is one that is not encoded, or a chain to edit that has not
+ * the rules that it is said to have.
+ *
+ * @param handlesOf the rules that the kernel has in a chain.
+ */
+export function commandRequests(
+  commands: readonly Command[],
+  handlesOf: (table: string, chain: string) => readonly RuleHandle[],
+): readonly NetlinkRequest[] | undefined {
   const encoded = encodeCommands(commands);
   if (encoded === undefined) return undefined;
   const requests: NetlinkRequest[] = [];
+  let ids = 0;
+  // Good within the batch.
+  const newId = (): number => (ids += 1);
   for (const [index, command] of commands.entries()) {
     const add = (type: number, flags: number, body: BodyWriter): void => {
       requests.push({
@@ -72,8 +86,13 @@ export function commandRequests(commands: readonly Command[]): readonly NetlinkR
       });
     };
     const one = encoded[index];
-    // Ids are good within the batch.
-    if (one !== undefined) write(one, index + 1, add);
+    if (one === undefined) continue;
+    if (one.verb !== 'edit chain') write(one, newId, add);
+    else {
+      const handles = handlesOf(one.table, one.name);
+      if (handles.length !== one.held) return undefined;
+      writeEdit(one, handles, newId, add);
+    }
   }
   return requests;
 }
@@ -91,12 +110,14 @@ type Add = (type: number, flags: number, body: BodyWriter) => void;
 
 const NEW = NLM_F_CREATE | NLM_F_EXCL;
 
-function write(command: EncodedCommand, id: number, add: Add): void {
+type Edit = Extract<EncodedCommand, { verb: 'edit chain' }>;
+
+function write(command: Exclude<EncodedCommand, Edit>, newId: () => number, add: Add): void {
   const { table, name } = command;
-  const begin = (): BodyWriter => header(NFPROTO_INET, 0).attributeText(TABLE_OF_ANYTHING, table);
+  const begin = beginOf(table);
   switch (command.verb) {
     case 'add set':
-      return add(NFT_MSG_NEWSET, NEW, writeSet(begin(), command, id));
+      return add(NFT_MSG_NEWSET, NEW, writeSet(begin(), command, newId()));
     case 'delete set':
       return add(NFT_MSG_DELSET, 0, begin().attributeText(NFTA_SET_NAME, name));
     case 'flush set':
@@ -110,14 +131,8 @@ function write(command: EncodedCommand, id: number, add: Add): void {
       return add(NFT_MSG_DELCHAIN, 0, begin().attributeText(NFTA_CHAIN_NAME, name));
     case 'flush chain':
       return add(NFT_MSG_DELRULE, 0, begin().attributeText(NFTA_RULE_CHAIN, name));
-    case 'add rule': {
-      const { expressions, comment, anonymous } = command.rule;
-      if (anonymous !== undefined) addAnonymous(begin, anonymous, id, add);
-      const body = begin().attributeText(NFTA_RULE_CHAIN, name);
-      body.nested(NFTA_RULE_EXPRESSIONS, () => writeExpressions(body, expressions, id));
-      if (comment !== undefined) body.attribute(NFTA_RULE_USERDATA, commentData(comment));
-      return add(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, body);
-    }
+    case 'add rule':
+      return writeRule(begin, { chain: name, rule: command.rule, before: undefined }, newId(), add);
     case 'add element':
     case 'delete element':
       for (let at = 0; at < command.elements.length; at += ELEMENTS_AT_ONCE) {
@@ -127,6 +142,46 @@ function write(command: EncodedCommand, id: number, add: Add): void {
         else add(NFT_MSG_DELSETELEM, 0, body);
       }
   }
+}
+
+function beginOf(table: string): () => BodyWriter {
+  return () => header(NFPROTO_INET, 0).attributeText(TABLE_OF_ANYTHING, table);
+}
+
+/** What goes, and before which of the rules that stay comes what: the kernel looks up anew no set of those. */
+function writeEdit({ table, name, rules }: Edit, handles: readonly RuleHandle[], newId: () => number, add: Add): void {
+  const begin = beginOf(table);
+  const kept = new Set(rules);
+  for (const [place, handle] of handles.entries()) {
+    if (kept.has(place)) continue;
+    add(NFT_MSG_DELRULE, 0, begin().attributeText(NFTA_RULE_CHAIN, name).attribute(NFTA_RULE_HANDLE, handle));
+  }
+  let coming: EncodedRule[] = [];
+  for (const each of [...rules, undefined]) {
+    if (each !== undefined && typeof each !== 'number') {
+      coming.push(each);
+      continue;
+    }
+    const before = each === undefined ? undefined : handles[each];
+    for (const rule of coming) writeRule(begin, { chain: name, rule, before }, newId(), add);
+    coming = [];
+  }
+}
+
+/** @param at.before the rule before which it comes; undefined: it comes last. */
+function writeRule(
+  begin: () => BodyWriter,
+  at: { readonly chain: string; readonly rule: EncodedRule; readonly before: RuleHandle | undefined },
+  id: number,
+  add: Add,
+): void {
+  const { expressions, comment, anonymous } = at.rule;
+  if (anonymous !== undefined) addAnonymous(begin, anonymous, id, add);
+  const body = begin().attributeText(NFTA_RULE_CHAIN, at.chain);
+  body.nested(NFTA_RULE_EXPRESSIONS, () => writeExpressions(body, expressions, id));
+  if (at.before !== undefined) body.attribute(NFTA_RULE_POSITION, at.before);
+  if (comment !== undefined) body.attribute(NFTA_RULE_USERDATA, commentData(comment));
+  add(NFT_MSG_NEWRULE, at.before === undefined ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE, body);
 }
 
 function writeSet(

@@ -17,7 +17,19 @@ export type Command =
   /** Without rules, whatever `chain` holds. */
   | ({ readonly verb: 'add chain'; readonly chain: NftChain } & In)
   | ({ readonly verb: 'add rule'; readonly rule: string } & In)
+  | EditCommand
   | ElementCommand;
+
+/** A chain some of whose rules stay as they are. */
+export type EditCommand = {
+  readonly verb: 'edit chain';
+  /** How many rules the chain has had. */
+  readonly held: number;
+  /** All that it is to have, in their order. */
+  readonly rules: readonly string[];
+  /** Of each of these the place, from 0, that it has had, rising; undefined: it is written anew. */
+  readonly kept: readonly (number | undefined)[];
+} & In;
 
 /** Elements that come into a set or a verdict map, or go out of it. */
 export type ElementCommand = {
@@ -41,7 +53,7 @@ export function commandsText(commands: readonly Command[]): string {
   return commands.map((command) => `${commandText(command)}\n`).join('');
 }
 
-/** A command in the words of nft(8). @throws RangeError for a name that nft could not read */
+/** A command in the words of nft(8), an edit in several lines. @throws RangeError for a name that nft could not read */
 export function commandText(command: Command): string {
   const table = `inet ${nameText(command.table)}`;
   const where = 'name' in command ? `${table} ${nameText(command.name)}` : table;
@@ -60,6 +72,9 @@ export function commandText(command: Command): string {
       const statements = chainStatements(command.chain).map((statement) => `${statement}; `);
       return `add chain ${where}${statements.length > 0 ? ` { ${statements.join('')}}` : ''}`;
     }
+    case 'edit chain':
+      // To nft(8) a rule has no name but its handle.
+      return [`flush chain ${where}`, ...command.rules.map((rule) => `add rule ${where} ${rule}`)].join('\n');
     case 'add rule':
       return `add rule ${where} ${command.rule}`;
     case 'add element':

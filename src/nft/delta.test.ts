@@ -115,6 +115,24 @@ test('deltaText takes the elements that lead to a chain out before the chain', (
   );
 });
 
+function chain(...rules: readonly string[]): Ruleset {
+  return ruleset({}, { a: { rules } });
+}
+
+/** What becomes of rules, by their places. */
+function edit(before: Ruleset, after: Ruleset): readonly unknown[] {
+  return (delta(before, after) ?? []).map((command) => ('kept' in command ? command.kept : command.verb));
+}
+
+test('delta writes of a chain that is there the rules alone that are new', () => {
+  assert.deepEqual(edit(chain('accept', 'drop'), chain('accept', 'return', 'drop')), [[0, undefined, 1]]);
+  assert.deepEqual(edit(chain('accept', 'return', 'drop'), chain('accept', 'drop')), [[0, 2]]);
+  // One that comes twice stands for each of itself; of two that changed places one is written anew.
+  assert.deepEqual(edit(chain('drop', 'drop'), chain('drop', 'drop', 'drop')), [[0, 1, undefined]]);
+  assert.deepEqual(edit(chain('accept', 'drop'), chain('drop', 'accept')), [[1, undefined]]);
+  assert.deepEqual(edit(chain('accept'), chain('drop')), ['flush chain', 'add rule']);
+});
+
 test('deltaText replaces the table when a chain moves to another hook', () => {
   const before = ruleset({}, { a: FORWARD });
   const after = ruleset({}, { a: { ...FORWARD, hook: { type: 'filter', hook: 'input', priority: 'filter' } } });

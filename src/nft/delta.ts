@@ -115,6 +115,12 @@ class Delta {
       const old = this.#before.chains.get(name);
       const released = old !== undefined && this.#namesRedeclared(old);
       if (old !== undefined && !released && sameRules(old.rules, chain.rules)) continue;
+      const kept = old === undefined || released ? [] : keptRules(old.rules, chain.rules);
+      if (old !== undefined && kept.some((place) => place !== undefined)) {
+        const { rules } = chain;
+        this.#commands.push({ verb: 'edit chain', table: this.#table, name, held: old.rules.length, rules, kept });
+        continue;
+      }
       if (old !== undefined && !released && old.rules.length > 0) this.#flushChain(name);
       for (const rule of chain.rules) this.#commands.push({ verb: 'add rule', table: this.#table, name, rule });
     }
@@ -153,6 +159,22 @@ function elementsThatDiffer(old: Elements, now: Elements): Record<'gone' | 'come
   if (old.size - gone.length === now.size) return { gone, come };
   for (const [key, value] of now) if (old.get(key) !== value) come.push([key, value]);
   return { gone, come };
+}
+
+/** Which of the rules of now are there already, by their places, in an order that both have. */
+function keptRules(old: readonly string[], now: readonly string[]): readonly (number | undefined)[] {
+  const places = new Map<string, number[]>();
+  for (const [place, rule] of old.entries()) {
+    const list = places.get(rule);
+    if (list === undefined) places.set(rule, [place]);
+    else list.push(place);
+  }
+  let next = 0;
+  return now.map((rule) => {
+    const place = places.get(rule)?.find((each) => each >= next);
+    if (place !== undefined) next = place + 1;
+    return place;
+  });
 }
 
 function sameRules(a: readonly string[], b: readonly string[]): boolean {

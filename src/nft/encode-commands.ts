@@ -1,4 +1,4 @@
-import type { Command, ElementCommand } from './command.ts';
+import type { Command, EditCommand, ElementCommand } from './command.ts';
 import { encodeKey } from './element-key.ts';
 import { encodeRule } from './encode-rule.ts';
 import type { EncodedRule } from './encode-rule.ts';
@@ -29,6 +29,8 @@ export type EncodedCommand =
     } & In)
   | ({ readonly verb: 'add chain'; readonly comment: string | undefined } & In)
   | ({ readonly verb: 'add rule'; readonly rule: EncodedRule } & In)
+  /** The rules in their order: the place of one that is there, or one that is to come. */
+  | ({ readonly verb: 'edit chain'; readonly held: number; readonly rules: readonly (number | EncodedRule)[] } & In)
   | ({ readonly verb: 'add element' | 'delete element'; readonly elements: readonly EncodedElement[] } & In);
 
 /** Types whose numbers nf_tables is told, and lists again. */
@@ -61,6 +63,8 @@ function encodeCommand(command: Command): EncodedCommand | undefined {
       const rule = encodeRule(command.rule);
       return rule === undefined ? undefined : { verb, table, name, rule };
     }
+    case 'edit chain':
+      return encodeEdit(command);
     case 'add element':
     case 'delete element':
       return encodeElements(command);
@@ -70,6 +74,16 @@ function encodeCommand(command: Command): EncodedCommand | undefined {
     case 'flush chain':
       return { verb: command.verb, table: command.table, name: command.name };
   }
+}
+
+function encodeEdit({ verb, table, name, held, rules, kept }: EditCommand): EncodedCommand | undefined {
+  const encoded: (number | EncodedRule)[] = [];
+  for (const [index, text] of rules.entries()) {
+    const rule = kept[index] ?? encodeRule(text);
+    if (rule === undefined) return undefined;
+    encoded.push(rule);
+  }
+  return { verb, table, name, held, rules: encoded };
 }
 
 function encodeSet({ verb, table, name, set }: Extract<Command, { verb: 'add set' }>): EncodedCommand | undefined {

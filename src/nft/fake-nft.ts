@@ -1,5 +1,5 @@
 import { commandsText, isOfElements } from './command.ts';
-import type { Command, ElementCommand } from './command.ts';
+import type { Command, EditCommand, ElementCommand } from './command.ts';
 import { encodeCommands } from './encode-commands.ts';
 import { parseCommands } from './parse-commands.ts';
 import { NftError } from './nft.ts';
@@ -111,12 +111,32 @@ function apply(tables: Map<string, MutableTable>, command: Command): void {
     case 'flush chain':
       table.chains.set(command.name, { ...chainOf(table, command.name), rules: [] });
       return;
+    case 'edit chain':
+      return editChain(table, command);
     case 'add rule': {
       const chain = chainOf(table, command.name);
       checkReferences(table, command.rule);
       table.chains.set(command.name, { ...chain, rules: [...chain.rules, command.rule] });
     }
   }
+}
+
+/** Rules that stay are known by their places alone. */
+function editChain(table: MutableTable, { name, held, rules, kept }: EditCommand): void {
+  const chain = chainOf(table, name);
+  if (chain.rules.length !== held) throw new Refusal(`chain ${name} has ${chain.rules.length} rules, not ${held}`);
+  let next = 0;
+  const now = rules.map((rule, index) => {
+    const place = kept[index];
+    if (place === undefined) {
+      checkReferences(table, rule);
+      return rule;
+    }
+    if (place < next) throw new Refusal(`rule ${place} of chain ${name} would move`);
+    next = place + 1;
+    return chain.rules[place] ?? '';
+  });
+  table.chains.set(name, { ...chain, rules: now });
 }
 
 function addSet(table: MutableTable, name: string, set: NftSet): void {

@@ -150,26 +150,67 @@ const ENDS = [
   'jump a_b-c.d/e',
 ];
 
+/** The sets that the conditions name. */
+const SETS = new Map(
+  TYPES.map((type, n): [string, NftSet] => {
+    const kind = type.includes(':') ? 'map' : 'set';
+    const comment = n % 3 === 0 ? {} : { comment: '-'.repeat(n * 10) };
+    return [`s${n}`, { kind, type, flags: [], autoMerge: false, ...comment, elements: new Map() }];
+  }),
+);
+const CALLED: readonly (readonly [string, NftChain])[] = [
+  ['next', { rules: ['drop'] }],
+  ['a_b-c.d/e', { comment: 'called', rules: [] }],
+];
+const RULES = CONDITIONS.map((condition, n) => `${condition} ${ENDS[n % ENDS.length] ?? ''}`.trim()).concat(ENDS);
+
+function withRules(rules: readonly string[]): Ruleset {
+  return { table: 'romana', sets: SETS, chains: new Map([['edited', { rules }], ...CALLED]) };
+}
+
+test('a chain that is edited has its rules in their order, and those that stay are the same ones to the kernel', async () => {
+  const chains = fc.array(fc.constantFrom(...RULES), { maxLength: 12 });
+  await withHosts(({ nft: whole }, { nft }) => {
+    let stayed = 0;
+    fc.assert(
+      fc.property(chains, chains, fc.array(fc.nat({ max: 12 }), { maxLength: 3 }), (one, other, cuts) => {
+        // Two lists with much in common: the second is the first with some rules of another in places.
+        const now = cuts.reduce((list, at, n) => list.toSpliced(at, n % 2, ...other.slice(n, n + 2)), one);
+        nft.run(replaceText(withRules(one)));
+        const before = nft.ruleTexts('romana', 'edited');
+        assert.equal(nft.change(delta(withRules(one), withRules(now)) ?? assert.fail('no hook differs')), true);
+        whole.run(replaceText(withRules(now)));
+        assert.equal(nft.list('romana'), whole.list('romana'));
+        const after = nft.ruleTexts('romana', 'edited');
+        for (const [handle, text] of before) if (after.get(handle) === text) stayed += 1;
+      }),
+      { numRuns: 300 },
+    );
+    assert.ok(stayed > 600, `${stayed} rules stayed`);
+  });
+});
+
+test('a chain that has other rules than it should have is not edited, but goes as text', async () => {
+  await withHosts(({ nft: whole }, { nft }) => {
+    const [before, after] = [withRules(['accept', 'drop', 'return']), withRules(['accept', 'return'])];
+    nft.run(replaceText(before));
+    nft.run('add rule inet romana edited accept');
+    const commands = delta(before, after) ?? assert.fail('no hook differs');
+    assert.equal(nft.change(commands), false);
+    nft.run(deltaText(before, after));
+    whole.run(replaceText(after));
+    assert.equal(nft.list('romana'), whole.list('romana'));
+  });
+});
+
 test('every form of rule and of set is encoded byte for byte as libnftables does it', async () => {
-  const sets = new Map(
-    TYPES.map((type, n): [string, NftSet] => {
-      const kind = type.includes(':') ? 'map' : 'set';
-      const comment = n % 3 === 0 ? {} : { comment: '-'.repeat(n * 10) };
-      return [`s${n}`, { kind, type, flags: [], autoMerge: false, ...comment, elements: new Map() }];
-    }),
-  );
-  const rules = CONDITIONS.map((condition, n) => `${condition} ${ENDS[n % ENDS.length] ?? ''}`.trim()).concat(ENDS);
-  for (const rule of rules) assert.ok(encodeRule(rule) !== undefined, rule);
-  const called: readonly (readonly [string, NftChain])[] = [
-    ['next', { rules: ['drop'] }],
-    ['a_b-c.d/e', { comment: 'called', rules: [] }],
-  ];
+  for (const rule of RULES) assert.ok(encodeRule(rule) !== undefined, rule);
   const empty: Ruleset = { table: 'romana', sets: new Map(), chains: new Map() };
   await withHosts((text, batch) => {
     check(text, batch, empty, {
       ...empty,
-      sets,
-      chains: new Map([['every', { comment: '#'.repeat(128), rules }], ...called]),
+      sets: SETS,
+      chains: new Map([['every', { comment: '#'.repeat(128), rules: RULES }], ...CALLED]),
     });
   });
 });
