@@ -33,6 +33,9 @@ export interface FieldOptions {
   readonly nulls: 'absent' | 'error';
 }
 
+/** Most objects have no annotations, many no labels: none is one object for all of them. */
+const NO_STRINGS: ReadonlyMap<string, string> = new Map();
+
 /**
  * One place in a JSON document that is being read. Faults are collected for the whole document, with their path,
  * which is put together only when there is a fault: this runs for every watch event.
@@ -99,8 +102,8 @@ export class Field {
   /** The members of the object here as a map of strings; the fault of one names its key. */
   strings(): ReadonlyMap<string, string> {
     const object = this.#object();
+    if (object === undefined) return NO_STRINGS;
     const found = new Map<string, string>();
-    if (object === undefined) return found;
     for (const key of Object.keys(object)) {
       const member = new Field(object[key], this.errors, this.#options, this, `[${key}]`);
       if (typeof member.value === 'string') found.set(key, member.value);

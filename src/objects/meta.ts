@@ -1,6 +1,7 @@
 import { err, ok, type Result } from '../lib/result.ts';
 import { describe, Field, isJsonObject, type FieldError, type FieldOptions } from './field.ts';
 import { isSubdomain } from './label-syntax.ts';
+import { sharedLabels } from './shared-labels.ts';
 
 export type { FieldError } from './field.ts';
 
@@ -56,7 +57,7 @@ export function readMeta(object: Field): Meta {
     namespace: readName(meta.get('namespace'), false),
     uid: meta.get('uid').string(''),
     resourceVersion: meta.get('resourceVersion').string(''),
-    labels: meta.get('labels').strings(),
+    labels: sharedLabels(meta.get('labels').strings()),
     annotations: meta.get('annotations').strings(),
     finalizers: meta.get('finalizers').list((f) => f.string()),
     ...(created.absent ? {} : { creationTimestamp: created.string() }),

@@ -10,6 +10,7 @@ import { parseNamespace } from './namespace.ts';
 import { networkToJson, parseNetwork } from './network.ts';
 import { parseNode } from './node.ts';
 import { configHash, parsePod, podFinished } from './pod.ts';
+import { sharedLabels } from './shared-labels.ts';
 import { parseTenant } from './tenant.ts';
 
 const parsers: readonly ((json: unknown) => Parsed<unknown>)[] = [
@@ -88,6 +89,38 @@ test('parsers refuse names that no API server stores, and other kinds', () => {
   assert.deepEqual(faults(parsePod({ kind: 'Node', apiVersion: 'v2', metadata })), ['apiVersion', 'kind']);
   const result = parsePod([]);
   assert.equal(result.ok ? '' : formatFieldErrors(result.error), 'a Pod must be an object, found a list');
+});
+
+function podOf(name: string, app: string): ReturnType<typeof parsePod> {
+  return parsePod({ metadata: { name, labels: { app, tier: 'x' }, annotations: { long: 'text' } } });
+}
+
+test('parsePod keeps of 100,000 pods what it needs: equal labels once, of annotations what names a static pod', () => {
+  const [one, two, three] = [unwrap(podOf('p-1', 'a')), unwrap(podOf('p-2', 'a')), unwrap(podOf('p-3', 'b'))];
+  assert.equal(one.meta.labels, two.meta.labels);
+  assert.deepEqual([...one.meta.labels], Object.entries({ app: 'a', tier: 'x' }));
+  assert.notEqual(one.meta.labels, three.meta.labels);
+  assert.equal(three.meta.labels.get('app'), 'b');
+  assert.equal(one.meta.annotations.size, 0);
+  assert.equal(one.meta.annotations, three.meta.annotations);
+});
+
+test('sharedLabels: equal ones are one object, however many others come between, or at least equal', () => {
+  for (let n = 0; n < 10_000; n++) {
+    const labels = new Map([['n', `${n}`]]);
+    assert.equal(sharedLabels(labels), labels);
+    assert.equal(sharedLabels(new Map(labels)), labels);
+  }
+  assert.deepEqual(sharedLabels(new Map([['n', '0']])), new Map([['n', '0']]));
+  assert.notEqual(
+    sharedLabels(new Map([['n', '1,"x"']])),
+    sharedLabels(
+      new Map([
+        ['n', '1'],
+        ['x', ''],
+      ]),
+    ),
+  );
 });
 
 test('parseNamespace reads both isolation annotations; one that is unreadable isolates and is reported', () => {

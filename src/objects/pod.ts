@@ -1,6 +1,6 @@
 import { parseAddress, type Address } from '../addr/address.ts';
 import type { Field } from './field.ts';
-import { parseObject, type Meta, type Parsed } from './meta.ts';
+import { parseObject, type Labels, type Meta, type Parsed } from './meta.ts';
 import { readProtocol, type Protocol } from './protocol.ts';
 
 /** A port that a container declares. */
@@ -14,6 +14,7 @@ export interface ContainerPort {
 
 /** A pod: an endpoint, unless it is on the host's network. */
 export interface Pod {
+  /** Of the annotations only the one that `configHash` reads: others may be long, and there are many pods. */
   readonly meta: Meta;
   /** '' until it is scheduled. */
   readonly nodeName: string;
@@ -52,13 +53,21 @@ function readAddresses(status: Field): readonly Address[] {
   return address === undefined ? [] : [address];
 }
 
+const CONFIG_HASH = 'kubernetes.io/config.hash';
+const NO_ANNOTATIONS: Labels = new Map();
+
+function keptAnnotations({ annotations }: Meta): Labels {
+  const hash = annotations.get(CONFIG_HASH);
+  return hash === undefined ? NO_ANNOTATIONS : new Map([[CONFIG_HASH, hash]]);
+}
+
 /** Parses a core/v1 Pod. */
 export function parsePod(json: unknown): Parsed<Pod> {
   return parseObject(json, { apiVersion: 'v1', kind: 'Pod' }, { nulls: 'absent' }, (object, meta) => {
     const spec = object.get('spec');
     const status = object.get('status');
     return {
-      meta,
+      meta: { ...meta, annotations: keptAnnotations(meta) },
       nodeName: spec.get('nodeName').string(''),
       hostNetwork: spec.get('hostNetwork').boolean(false),
       phase: status.get('phase').string(''),
@@ -79,5 +88,5 @@ export function podFinished(pod: Pod): boolean {
  * as K8S_POD_UID. Undefined for other pods.
  */
 export function configHash(pod: Pod): string | undefined {
-  return pod.meta.annotations.get('kubernetes.io/config.hash');
+  return pod.meta.annotations.get(CONFIG_HASH);
 }

@@ -165,7 +165,9 @@ export class KnownIndex {
     }
     for (const by of come) {
       for (const [address, claim] of claimsOf(by)) {
-        this.#claims.set(address, [...(this.#claims.get(address) ?? []), claim]);
+        // A list of one as such: one that is spread out keeps room for 16 more.
+        const others = this.#claims.get(address);
+        this.#claims.set(address, others === undefined ? [claim] : [...others, claim]);
         touched.add(address);
       }
     }
