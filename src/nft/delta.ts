@@ -116,7 +116,9 @@ class Delta {
       const released = old !== undefined && this.#namesRedeclared(old);
       if (old !== undefined && !released && sameRules(old.rules, chain.rules)) continue;
       const kept = old === undefined || released ? [] : keptRules(old.rules, chain.rules);
-      if (old !== undefined && kept.some((place) => place !== undefined)) {
+      const stay = kept.filter((place) => place !== undefined).length;
+      // Where most go, all do: the kernel looks for the place of each rule that goes or comes, from the first one on.
+      if (old !== undefined && stay > 0 && stay >= old.rules.length / 2) {
         const { rules } = chain;
         this.#commands.push({ verb: 'edit chain', table: this.#table, name, held: old.rules.length, rules, kept });
         continue;

@@ -42,9 +42,10 @@ class Host {
           [...attributesIn(buffer, start + 4, end)]
             .filter(([attribute]) => !(handles as readonly number[]).includes(attribute))
             .map(([attribute, value]) => `${attribute}: ${value.toString('latin1')}`)
-            .join('\n'),
+            .join('\n')
+            // Names of sets in braces are given as they come; at most two digits, which change no length but their own.
+            .replaceAll(/(?:[^_]{4})?__set\d+\0+/g, '__set'),
         );
-        // Names of sets in braces are given as they come.
         return [what, what === 'rules' ? lines : lines.sort()];
       }),
     );
