@@ -16,6 +16,7 @@ import { systemClock } from '../lib/clock.ts';
 import { clusterOptions } from './cluster-options.ts';
 import { connect } from './cluster.ts';
 import { healthAddress, healthOptions, type HealthWords, startDaemon } from './daemon.ts';
+import { fitYoung } from './small-heap.ts';
 import { VERSION } from './version.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
@@ -90,7 +91,7 @@ export function command(): Command {
         return removeNetwork({ ...PATHS, sysctls: hostSysctls, forceAfterMs, health, clock: systemClock, log, signal });
       }
       const { client } = await connect(options);
-      void giveBackMemory(giveBackFreed, { clock: systemClock, signal });
+      void giveBackMemory(giveBack, { clock: systemClock, signal });
       await runAgent({
         client,
         traffic: client.traffic,
@@ -110,6 +111,11 @@ export function command(): Command {
       });
       await client.close();
     });
+}
+
+function giveBack(): Promise<void> {
+  fitYoung();
+  return giveBackFreed();
 }
 
 /** @throws Error when it is no list of plugins. */

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
-import { keepYoungSmall } from './small-heap.ts';
+import { fitYoung } from './small-heap.ts';
 import { VERSION } from './version.ts';
 
 /** A subcommand: what `--help` says of it, and the file that is loaded only when it is called. */
@@ -62,7 +62,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'the daemon of every node',
     daemon: true,
     load: () => {
-      keepYoungSmall();
+      fitYoung();
       return import('./agent.ts');
     },
   },
