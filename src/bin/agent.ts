@@ -16,7 +16,7 @@ import { systemClock } from '../lib/clock.ts';
 import { clusterOptions } from './cluster-options.ts';
 import { connect } from './cluster.ts';
 import { healthAddress, healthOptions, type HealthWords, startDaemon } from './daemon.ts';
-import { fitYoung } from './small-heap.ts';
+import { letYoungGrow } from './small-heap.ts';
 import { VERSION } from './version.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../..');
@@ -91,7 +91,7 @@ export function command(): Command {
         return removeNetwork({ ...PATHS, sysctls: hostSysctls, forceAfterMs, health, clock: systemClock, log, signal });
       }
       const { client } = await connect(options);
-      void giveBackMemory(giveBack, { clock: systemClock, signal });
+      void giveBackMemory(afterStart, { clock: systemClock, signal });
       await runAgent({
         client,
         traffic: client.traffic,
@@ -113,8 +113,9 @@ export function command(): Command {
     });
 }
 
-function giveBack(): Promise<void> {
-  fitYoung();
+/** What a start alone took is given back, and what it must not take may be taken from now on. */
+function afterStart(): Promise<void> {
+  letYoungGrow();
   return giveBackFreed();
 }
 

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
-import { fitYoung } from './small-heap.ts';
+import { keepYoungSmall } from './small-heap.ts';
 import { VERSION } from './version.ts';
 
 /** A subcommand: what `--help` says of it, and the file that is loaded only when it is called. */
@@ -62,7 +62,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'the daemon of every node',
     daemon: true,
     load: () => {
-      fitYoung();
+      keepYoungSmall();
       return import('./agent.ts');
     },
   },

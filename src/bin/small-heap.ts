@@ -1,15 +1,17 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
-
-/** A heap that uses so many bytes holds pods of other hosts, by the thousand. */
-const LARGE_BYTES = 48 * 2 ** 20;
+import { setFlagsFromString } from 'node:v8';
 
 /**
- * Keeps V8's young generation at the 1 MiB that it begins with while the heap is small; it would grow to 32 MiB within
- * the first second and stay so. A large heap may have it: each plan makes more garbage then, which a small young
- * generation would promote, and that costs 14 % more time of the main thread. To be called before anything large is
- * loaded, and from time to time.
+ * Keeps V8's young generation at the 1 MiB that it begins with; a start would have it grow to 32 MiB within the first
+ * second, of which it gives nothing back. To be called before anything large is loaded.
  */
-export function fitYoung(): void {
-  const large = getHeapStatistics().used_heap_size > LARGE_BYTES;
-  setFlagsFromString(`--semi-space-growth-factor=${large ? 2 : 1}`);
+export function keepYoungSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+}
+
+/**
+ * Lets it grow with the work from now on: where changes are many, collections of a small one make each take twice as
+ * long (bench/policy.ts).
+ */
+export function letYoungGrow(): void {
+  setFlagsFromString('--semi-space-growth-factor=2');
 }
